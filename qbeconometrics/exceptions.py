@@ -1,0 +1,103 @@
+"""Errors and warnings: two flat families, one root each."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class QBEconometricsError(Exception):
+    """Root of every error that this package raises on purpose."""
+
+
+class InputError(QBEconometricsError, ValueError):
+    """The data cannot be used as given; the message names the column or the row."""
+
+
+class FormulaError(InputError):
+    """The formula cannot be read, or names a column that the data do not have."""
+
+
+class RankError(InputError):
+    """A column is constant, duplicated or a linear combination of others."""
+
+
+class IdentificationError(InputError):
+    """There are fewer usable instruments than coefficients."""
+
+
+class OptionError(QBEconometricsError, ValueError):
+    """An argument has a value that is not allowed; the message lists what is."""
+
+
+class UnknownKeywordError(OptionError, TypeError):
+    """A keyword argument does not exist; the message suggests the nearest one."""
+
+
+class ImproperPosteriorError(QBEconometricsError, ValueError):
+    """The quasi-posterior would not integrate to a finite number."""
+
+
+class NumericalError(QBEconometricsError, ValueError):
+    """A computation cannot be carried out, such as factoring a singular covariance."""
+
+
+class MissingExtraError(QBEconometricsError, ImportError):
+    """An optional dependency is not installed; the message names the extra."""
+
+
+class QBEconometricsWarning(UserWarning):
+    """Root of every warning that this package issues."""
+
+
+class ConvergenceWarning(QBEconometricsWarning):
+    """The chains disagree or hold too few effective draws."""
+
+
+class WeakInstrumentWarning(QBEconometricsWarning):
+    """The first stage is weak, so the prior matters."""
+
+
+class TailWarning(QBEconometricsWarning):
+    """A region far from the mode holds a noticeable share of the quasi-posterior."""
+
+
+class InterruptedWarning(QBEconometricsWarning):
+    """Sampling was interrupted; the complete draws were kept."""
+
+
+class NumericalWarning(QBEconometricsWarning):
+    """A fall-back was used because a matrix was nearly singular."""
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """Return ``" Did you mean 'x'?"`` for the nearest known word, or an empty string.
+
+    Examples
+    --------
+    >>> suggestion("drws", ["draws", "tune"])
+    " Did you mean 'draws'?"
+    """
+    near = difflib.get_close_matches(str(word), list(known), n=1)
+    return f" Did you mean {near[0]!r}?" if near else ""
+
+
+def refuse_unknown_keywords(unknown: Iterable[str], known: Iterable[str], caller: str) -> None:
+    """Raise `UnknownKeywordError` for the first keyword in `unknown`, if any."""
+    known = list(known)
+    for word in unknown:
+        raise UnknownKeywordError(
+            f"{caller} has no keyword {word!r}.{suggestion(word, known)} "
+            f"It takes: {', '.join(known)}."
+        )
+
+
+def check_choice(value: object, choices: Iterable[str], argument: str) -> str:
+    """Return `value` if it is one of `choices`, else raise `OptionError`."""
+    choices = list(choices)
+    if not isinstance(value, str) or value not in choices:
+        raise OptionError(
+            f"{argument}={value!r} is not known.{suggestion(str(value), choices)} "
+            f"Choose one of: {', '.join(map(repr, choices))}."
+        )
+    return value

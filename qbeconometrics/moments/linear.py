@@ -1,0 +1,253 @@
+"""Linear moments z (y - x'theta): sums over rows that carry all that a posterior needs.
+
+With w = (u, R'x) as in `basis`, the quasi-likelihood at any theta is a function of
+
+    sum z w',   sum z z',   sum w w',   sum w,   sum w_a w_b z z'  (a <= b),
+
+whose size does not depend on the number of rows, and which add over blocks of rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qbeconometrics.exceptions import InputError
+from qbeconometrics.moments.basis import MomentBasis, basis_change
+from qbeconometrics.moments.covariance import CovarianceRule
+
+FloatArray = NDArray[np.float64]
+
+# Rows are taken in blocks whose products fill about this many numbers (16 MB).
+BLOCK_NUMBERS = 2_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class ScaledRows:
+    """Rows in a basis.
+
+    Attributes
+    ----------
+    residual : ndarray, shape (n,)
+    regressor : ndarray, shape (n, k)
+    instrument : ndarray, shape (n, m)
+    """
+
+    residual: FloatArray
+    regressor: FloatArray
+    instrument: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class LinearMomentStatistic:
+    """Sums over rows, in the coordinates of `basis`.
+
+    Attributes
+    ----------
+    basis : MomentBasis
+    n : int
+    cross : ndarray, shape (m, k + 1)
+        Sum of z w'.
+    instrument_product : ndarray, shape (m, m)
+        Sum of z z'.
+    row_product : ndarray, shape (k + 1, k + 1)
+        Sum of w w'.
+    row_sum : ndarray, shape (k + 1,)
+        Sum of w.
+    fourth : ndarray, shape ((k + 1)(k + 2)/2, m (m + 1)/2), or None
+        Sum of w_a w_b z_j z_l, both pairs packed by rows of the lower triangle; None if left out.
+    leverage : float
+        Largest z'(Z'Z)^-1 z of a row (of the blocks that were merged).
+    leverage_row : int
+        The position of that row.
+    """
+
+    basis: MomentBasis
+    n: int
+    cross: FloatArray
+    instrument_product: FloatArray
+    row_product: FloatArray
+    row_sum: FloatArray
+    fourth: FloatArray | None
+    leverage: float
+    leverage_row: int
+
+    @property
+    def k(self) -> int:
+        """Number of coefficients."""
+        return self.cross.shape[1] - 1
+
+    @property
+    def m(self) -> int:
+        """Number of moments."""
+        return self.cross.shape[0]
+
+
+def scale_rows(
+    endog: FloatArray, exog: FloatArray, instrument: FloatArray, basis: MomentBasis
+) -> ScaledRows:
+    """Return rows (endog (n,), exog (n, k), instrument (n, m)) in the coordinates of `basis`."""
+    return ScaledRows(
+        residual=endog - exog @ basis.centre,
+        regressor=exog @ basis.regressor_map,
+        instrument=instrument @ basis.instrument_map,
+    )
+
+
+def _block_slices(n: int, width: int) -> Iterator[slice]:
+    rows = max(256, min(16_384, BLOCK_NUMBERS // width))
+    for start in range(0, n, rows):
+        yield slice(start, min(n, start + rows))
+
+
+def linear_moment_statistic(
+    endog: FloatArray,
+    exog: FloatArray,
+    instrument: FloatArray,
+    basis: MomentBasis,
+    *,
+    with_fourth: bool = True,
+) -> LinearMomentStatistic:
+    """Add up the statistic over blocks of rows.
+
+    Parameters
+    ----------
+    endog : ndarray, shape (n,)
+    exog : ndarray, shape (n, k)
+    instrument : ndarray, shape (n, m)
+    basis : MomentBasis
+    with_fourth : bool
+        Whether to form the fourth-order sums, which only the HC rules need.
+    """
+    n, k = exog.shape
+    m = instrument.shape[1]
+    w_row, w_column = np.tril_indices(k + 1)
+    z_row, z_column = np.tril_indices(m)
+    cross = np.zeros((m, k + 1))
+    instrument_product = np.zeros((m, m))
+    row_product = np.zeros((k + 1, k + 1))
+    row_sum = np.zeros(k + 1)
+    fourth = np.zeros((len(w_row), len(z_row))) if with_fourth else None
+    leverage, leverage_row = 0.0, 0
+    for block in _block_slices(n, len(w_row) + len(z_row) + k + m + 1):
+        rows = scale_rows(endog[block], exog[block], instrument[block], basis)
+        w = np.column_stack([rows.residual, rows.regressor])
+        z = rows.instrument
+        cross += z.T @ w
+        instrument_product += z.T @ z
+        row_product += w.T @ w
+        row_sum += w.sum(axis=0)
+        if fourth is not None:
+            fourth += (w[:, w_row] * w[:, w_column]).T @ (z[:, z_row] * z[:, z_column])
+        # Z_w'Z_w = n I in this basis.
+        block_leverage = np.einsum("ij,ij->i", z, z) / n
+        largest = int(block_leverage.argmax())
+        if block_leverage[largest] > leverage:
+            leverage, leverage_row = float(block_leverage[largest]), block.start + largest
+    return LinearMomentStatistic(
+        basis,
+        n,
+        cross,
+        instrument_product,
+        row_product,
+        row_sum,
+        fourth,
+        leverage,
+        leverage_row,
+    )
+
+
+def unpack_symmetric(packed: FloatArray, order: int) -> FloatArray:
+    """Return (..., order, order) from lower triangles packed by rows along the last axis."""
+    row, column = np.tril_indices(order)
+    full = np.empty((*packed.shape[:-1], order, order))
+    full[..., row, column] = packed
+    full[..., column, row] = packed
+    return full
+
+
+def pack_symmetric(full: FloatArray) -> FloatArray:
+    """Return lower triangles of (..., order, order), packed by rows along the last axis."""
+    row, column = np.tril_indices(full.shape[-1])
+    return np.ascontiguousarray(full[..., row, column])
+
+
+def change_basis(statistic: LinearMomentStatistic, basis: MomentBasis) -> LinearMomentStatistic:
+    """Return the same sums in another basis: an exact linear map, without the rows."""
+    rows, columns = basis_change(statistic.basis, basis)
+    fourth = statistic.fourth
+    if fourth is not None:
+        full = unpack_symmetric(fourth, statistic.m)
+        full = columns.T @ full @ columns
+        full = np.moveaxis(unpack_symmetric(np.moveaxis(full, 0, -1), statistic.k + 1), (-2, -1), (0, 1))
+        full = np.einsum("ca,db,cdjl->abjl", rows, rows, full, optimize=True)
+        full = full[np.tril_indices(statistic.k + 1)]
+        fourth = pack_symmetric(full)
+    return replace(
+        statistic,
+        basis=basis,
+        cross=columns.T @ statistic.cross @ rows,
+        instrument_product=columns.T @ statistic.instrument_product @ columns,
+        row_product=rows.T @ statistic.row_product @ rows,
+        row_sum=rows.T @ statistic.row_sum,
+        fourth=fourth,
+    )
+
+
+def merge(first: LinearMomentStatistic, second: LinearMomentStatistic) -> LinearMomentStatistic:
+    """Return the statistic of the rows of both, in the basis of the first.
+
+    Raises
+    ------
+    InputError
+        If the numbers of regressors or instruments differ, or only one has fourth-order sums.
+    """
+    if (first.k, first.m) != (second.k, second.m):
+        raise InputError(
+            f"cannot merge a statistic of {first.k} regressors and {first.m} instruments with one "
+            f"of {second.k} and {second.m}"
+        )
+    if (first.fourth is None) != (second.fourth is None):
+        raise InputError("cannot merge: only one statistic has the fourth-order sums")
+    second = change_basis(second, first.basis)
+    fourth = None if first.fourth is None else first.fourth + second.fourth
+    higher = first if first.leverage >= second.leverage else second
+    return replace(
+        first,
+        n=first.n + second.n,
+        cross=first.cross + second.cross,
+        instrument_product=first.instrument_product + second.instrument_product,
+        row_product=first.row_product + second.row_product,
+        row_sum=first.row_sum + second.row_sum,
+        fourth=fourth,
+        leverage=higher.leverage,
+        leverage_row=higher.leverage_row + (0 if higher is first else first.n),
+    )
+
+
+def covariance_statistic(statistic: LinearMomentStatistic, rule: CovarianceRule) -> FloatArray:
+    """Return T ((k + 1)(k + 2)/2, m (m + 1)/2) with S = sum c_ab phi_a phi_b T_ab for an HC rule."""
+    if statistic.fourth is None:
+        raise InputError("the statistic was formed without the fourth-order sums")
+    n = statistic.n
+    tensor = statistic.fourth / n
+    if rule.centered:
+        mean = (statistic.cross / n).T
+        row, column = np.tril_indices(statistic.k + 1)
+        j, l = np.tril_indices(statistic.m)
+        tensor -= 0.5 * (
+            mean[row][:, j] * mean[column][:, l] + mean[row][:, l] * mean[column][:, j]
+        )
+    return tensor * rule.small_sample_factor(n, statistic.k)
+
+
+def residual_variance_matrix(statistic: LinearMomentStatistic, rule: CovarianceRule) -> FloatArray:
+    """Return W (k + 1, k + 1) with residual variance phi' W phi, for the nonrobust rule."""
+    variance = statistic.row_product / statistic.n
+    if rule.centered:
+        mean = statistic.row_sum / statistic.n
+        variance = variance - np.outer(mean, mean)
+    return variance

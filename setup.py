@@ -1,0 +1,85 @@
+"""The compiled kernels; everything else is in pyproject.toml."""
+
+import os
+import sys
+import sysconfig
+from pathlib import Path
+
+import numpy
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+KERNELS = ["_cholesky", "_linear_moments", "_delayed_acceptance"]
+
+# A debug build checks every index; QBECONOMETRICS_SANITIZE=address,undefined instruments the code.
+DEBUG = os.environ.get("QBECONOMETRICS_DEBUG", "") == "1"
+SANITIZE = os.environ.get("QBECONOMETRICS_SANITIZE", "")
+# The stable interface of Python 3.11 gives one wheel for all later versions.
+STABLE_ABI = not (DEBUG or sysconfig.get_config_var("Py_GIL_DISABLED"))
+
+DIRECTIVES = {
+    "language_level": 3,
+    "boundscheck": DEBUG,
+    "wraparound": False,
+    "cdivision": True,
+    "initializedcheck": DEBUG,
+    "freethreading_compatible": True,
+}
+
+
+def compiler_flags() -> tuple[list[str], list[str]]:
+    if sys.platform == "win32":
+        return ["/O2"], []
+    # Without contraction of a * b + c, builds for different processors give the same bits.
+    compile_flags = ["-ffp-contract=off", *(["-O0", "-g"] if DEBUG else ["-O3"])]
+    link_flags = []
+    if SANITIZE:
+        compile_flags += [f"-fsanitize={SANITIZE}", "-fno-omit-frame-pointer", "-g"]
+        link_flags += [f"-fsanitize={SANITIZE}"]
+    elif not DEBUG:
+        compile_flags += ["-g0"]
+        if sys.platform == "linux":
+            link_flags += ["-Wl,-s"]
+    return compile_flags, link_flags
+
+
+def kernel(name: str) -> Extension:
+    compile_flags, link_flags = compiler_flags()
+    numpy_folder = Path(numpy.__file__).parent
+    macros = [("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")]
+    if STABLE_ABI:
+        macros.append(("Py_LIMITED_API", "0x030B0000"))
+    return Extension(
+        f"qbeconometrics.kernels.{name}",
+        [f"qbeconometrics/kernels/{name}.pyx"],
+        include_dirs=[numpy.get_include()],
+        library_dirs=[str(numpy_folder / "random" / "lib")],
+        # NumPy's own generators, so that a seeded kernel repeats numpy.random.Generator.
+        libraries=["npyrandom"] + ([] if sys.platform == "win32" else ["m"]),
+        define_macros=macros,
+        extra_compile_args=compile_flags,
+        extra_link_args=link_flags,
+        py_limited_api=STABLE_ABI,
+    )
+
+
+class ParallelBuild(build_ext):
+    """Compile the extensions side by side, one a core."""
+
+    def finalize_options(self) -> None:
+        super().finalize_options()
+        self.parallel = self.parallel or os.cpu_count()
+
+
+setup(
+    ext_modules=cythonize(
+        [kernel(name) for name in KERNELS],
+        build_dir="build/cython",
+        compiler_directives=DIRECTIVES,
+        nthreads=2 if sys.platform == "linux" else 0,
+        gdb_debug=False,
+    ),
+    cmdclass={"build_ext": ParallelBuild},
+    options={"bdist_wheel": {"py_limited_api": "cp311"}} if STABLE_ABI else {},
+)
