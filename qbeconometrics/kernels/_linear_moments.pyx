@@ -369,6 +369,21 @@ cdef class LinearMomentTarget:
         """str : "statistic", "rows" or "proportional"."""
         return ("statistic", "rows", "proportional")[self.c.form]
 
+    @property
+    def determinant(self):
+        """bool : whether -1/2 log det S belongs to the quasi-likelihood."""
+        return bool(self.c.use_determinant)
+
+    @property
+    def row_factor(self):
+        """float : the factor on sum r^2 z z' in the form "rows"."""
+        return self.c.row_factor
+
+    @property
+    def centering(self):
+        """float : the factor on g g' in the form "rows"."""
+        return self.c.centering
+
     def evaluate(self, points):
         """Return log quasi-likelihood and log prior at each point.
 

@@ -1,0 +1,7 @@
+"""Published data sets that come with the package, with where they are from."""
+
+from __future__ import annotations
+
+from qbeconometrics.datasets.loading import load, names
+
+__all__ = ["load", "names"]

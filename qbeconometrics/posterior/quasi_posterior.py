@@ -1,0 +1,213 @@
+"""The quasi-posterior of linear moments in scaled coordinates: what the samplers are given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qbeconometrics.exceptions import NumericalError, OptionError
+from qbeconometrics.kernels._linear_moments import LinearMomentTarget
+from qbeconometrics.moments.basis import MomentBasis
+from qbeconometrics.moments.cost import ProblemSize
+from qbeconometrics.moments.covariance import CovarianceRule
+from qbeconometrics.moments.linear import (
+    LinearMomentStatistic,
+    ScaledRows,
+    covariance_statistic,
+    pack_symmetric,
+    residual_variance_matrix,
+)
+from qbeconometrics.priors import ResolvedPrior
+
+FloatArray = NDArray[np.float64]
+
+QUASI_LIKELIHOODS = ("cue", "cue-nodet", "two-step")
+
+
+@dataclass(frozen=True, slots=True)
+class QuasiPosterior:
+    """A log density in scaled coordinates x, with theta = centre + R x.
+
+    Attributes
+    ----------
+    target : LinearMomentTarget
+        The compiled log density.
+    basis : MomentBasis
+    prior : ResolvedPrior
+        On the printed coefficients.
+    size : ProblemSize
+    log_constant : float
+        To add to the target's log density so that S and the moments are in the data's units.
+    """
+
+    target: LinearMomentTarget
+    basis: MomentBasis
+    prior: ResolvedPrior
+    size: ProblemSize
+    log_constant: float
+
+
+@dataclass(frozen=True, slots=True)
+class ScaledPrior:
+    """A prior in scaled coordinates, as the kernels take it."""
+
+    precision: FloatArray
+    mean: FloatArray
+    student: tuple[FloatArray, FloatArray, FloatArray] | None
+
+
+def scale_prior(prior: ResolvedPrior, basis: MomentBasis) -> ScaledPrior:
+    """Move a prior to the coordinates of `basis`."""
+    R = basis.regressor_map
+    precision = R.T @ prior.precision @ R
+    student = None
+    has_term = ~np.isnan(prior.df)
+    if has_term.any():
+        scale = prior.scale[has_term]
+        student = (
+            R[has_term] / scale[:, None],
+            (basis.centre[has_term] - prior.loc[has_term]) / scale,
+            prior.df[has_term],
+        )
+    return ScaledPrior((precision + precision.T) / 2, basis.to_scaled(prior.mean), student)
+
+
+def fixed_covariance(
+    statistic: LinearMomentStatistic,
+    rows: ScaledRows | None,
+    rule: CovarianceRule,
+    weight_matrix: FloatArray | str | None,
+) -> FloatArray:
+    """Return the S (m, m), in the statistic's basis, whose inverse is the two-step weight.
+
+    Raises
+    ------
+    OptionError
+        If `weight_matrix` is not "identity" or a symmetric positive definite (m, m) array.
+    """
+    C = statistic.basis.instrument_map
+    m = statistic.m
+    if weight_matrix is None:
+        return _covariance_at_centre(statistic, rows, rule)
+    if isinstance(weight_matrix, str):
+        if weight_matrix != "identity":
+            raise OptionError(f"weight_matrix={weight_matrix!r} is not known; use 'identity'")
+        return C.T @ C
+    try:
+        weight = np.asarray(weight_matrix, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise OptionError("weight_matrix must be numeric") from error
+    if weight.shape != (m, m):
+        raise OptionError(
+            f"weight_matrix has shape {weight.shape}; there are {m} instruments, so it must be "
+            f"({m}, {m})"
+        )
+    if not np.all(np.isfinite(weight)) or not np.allclose(weight, weight.T, rtol=1e-8, atol=0):
+        raise OptionError("weight_matrix must be finite and symmetric")
+    if np.linalg.eigvalsh(weight)[0] <= 0:
+        raise OptionError("weight_matrix is not positive definite")
+    return C.T @ np.linalg.solve(weight, C)
+
+
+def _covariance_at_centre(
+    statistic: LinearMomentStatistic, rows: ScaledRows | None, rule: CovarianceRule
+) -> FloatArray:
+    """S at the two-stage least squares estimate, the origin of the scaled coordinates."""
+    n, k = statistic.n, statistic.k
+    if rule.cov_type == "nonrobust":
+        variance = residual_variance_matrix(statistic, rule)[0, 0]
+        return variance * statistic.instrument_product / n
+    if statistic.fourth is not None:
+        packed = statistic.fourth[0] / n
+        S = np.empty((statistic.m, statistic.m))
+        row, column = np.tril_indices(statistic.m)
+        S[row, column] = packed
+        S[column, row] = packed
+    else:
+        if rows is None:
+            raise NumericalError("the fixed weight needs the rows or the fourth-order sums")
+        scores = rows.instrument * rows.residual[:, None]
+        S = scores.T @ scores / n
+    if rule.centered:
+        mean = statistic.cross[:, 0] / n
+        S = S - np.outer(mean, mean)
+    return S * rule.small_sample_factor(n, k)
+
+
+def build_quasi_posterior(
+    statistic: LinearMomentStatistic,
+    rows: ScaledRows | None,
+    *,
+    rule: CovarianceRule,
+    quasi_likelihood: str,
+    learning_rate: float,
+    prior: ResolvedPrior,
+    weight_matrix: FloatArray | str | None = None,
+) -> QuasiPosterior:
+    """Join moments, covariance rule and prior into one log density.
+
+    Parameters
+    ----------
+    statistic : LinearMomentStatistic
+        With the fourth-order sums, or else `rows` is used where they would be needed.
+    rows : ScaledRows or None
+    rule : CovarianceRule
+    quasi_likelihood : str
+        "cue", "cue-nodet" or "two-step".
+    learning_rate : float
+    prior : ResolvedPrior
+    weight_matrix : ndarray, shape (m, m), "identity" or None
+        For "two-step"; None is the inverse of S at the two-stage least squares estimate.
+
+    Returns
+    -------
+    QuasiPosterior
+
+    Raises
+    ------
+    NumericalError
+        If S is singular at the first-step estimate.
+    """
+    n, k, m = statistic.n, statistic.k, statistic.m
+    basis = statistic.basis
+    root_scale = np.sqrt(learning_rate * n)
+    scaled = scale_prior(prior, basis)
+    form: dict[str, object] = {}
+    if quasi_likelihood == "two-step":
+        S = fixed_covariance(statistic, rows, rule, weight_matrix)
+        form["proportional"] = (pack_symmetric(S), None)
+    elif rule.cov_type == "nonrobust":
+        form["proportional"] = (
+            pack_symmetric(statistic.instrument_product / n),
+            residual_variance_matrix(statistic, rule),
+        )
+    elif statistic.fourth is not None:
+        form["statistic"] = covariance_statistic(statistic, rule)
+    elif rows is not None:
+        factor = rule.small_sample_factor(n, k)
+        centering = factor / (learning_rate * n) if rule.centered else 0.0
+        form["rows"] = (rows.residual, rows.regressor, rows.instrument, factor / n, centering)
+    else:
+        raise NumericalError("S needs the rows or the fourth-order sums")
+    try:
+        target = LinearMomentTarget(
+            root_scale * statistic.cross[:, 0] / n,
+            root_scale * statistic.cross[:, 1:] / n,
+            scaled.precision,
+            scaled.mean,
+            determinant=quasi_likelihood == "cue",
+            student=scaled.student,
+            **form,
+        )
+    except ValueError as error:
+        raise NumericalError(
+            "the covariance of the moments is singular at the two-stage least squares estimate; "
+            "look for an instrument that is zero but for a row or two"
+        ) from error
+    # S is in whitened units: log det S_data = log det S - 2 log |det C|.
+    log_constant = 0.0
+    if quasi_likelihood == "cue":
+        log_constant = float(np.linalg.slogdet(basis.instrument_map)[1])
+    return QuasiPosterior(target, basis, prior, ProblemSize(n, k, m, target.form), log_constant)
