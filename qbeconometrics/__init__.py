@@ -1,0 +1,24 @@
+"""Quasi-Bayesian econometrics: posteriors from moment conditions, with the manners of statsmodels.
+
+``import qbeconometrics as qb``.
+"""
+
+import logging
+from importlib.metadata import version
+
+from qbeconometrics import datasets, exceptions, priors
+from qbeconometrics.models.iv import QuasiBayesIV
+from qbeconometrics.versions import show_versions
+
+__version__ = version("qbeconometrics")
+
+__all__ = [
+    "QuasiBayesIV",
+    "__version__",
+    "datasets",
+    "exceptions",
+    "priors",
+    "show_versions",
+]
+
+logging.getLogger(__name__).addHandler(logging.NullHandler())

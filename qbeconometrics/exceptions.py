@@ -82,14 +82,15 @@ def suggestion(word: str, known: Iterable[str]) -> str:
     return f" Did you mean {near[0]!r}?" if near else ""
 
 
-def refuse_unknown_keywords(unknown: Iterable[str], known: Iterable[str], caller: str) -> None:
-    """Raise `UnknownKeywordError` for the first keyword in `unknown`, if any."""
+def refuse_unknown_keywords(keywords: Iterable[str], known: Iterable[str], caller: str) -> None:
+    """Raise `UnknownKeywordError` for the first of the keywords that is not `known`."""
     known = list(known)
-    for word in unknown:
-        raise UnknownKeywordError(
-            f"{caller} has no keyword {word!r}.{suggestion(word, known)} "
-            f"It takes: {', '.join(known)}."
-        )
+    for word in keywords:
+        if word not in known:
+            raise UnknownKeywordError(
+                f"{caller} has no keyword {word!r}.{suggestion(word, known)} "
+                f"It takes: {', '.join(known)}."
+            )
 
 
 def check_choice(value: object, choices: Iterable[str], argument: str) -> str:

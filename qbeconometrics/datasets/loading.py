@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import io
 import json
 from importlib.resources import files
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from qbeconometrics.exceptions import check_choice
@@ -16,9 +18,24 @@ _PACKAGE = "qbeconometrics.datasets"
 
 
 def _provenance() -> dict[str, dict[str, Any]]:
-    text = files(_PACKAGE).joinpath("provenance.json").read_text(encoding="utf-8")
+    text = (files(_PACKAGE) / "provenance.json").read_text(encoding="utf-8")
     entries: dict[str, dict[str, Any]] = json.loads(text)
     return entries
+
+
+def _typed(cells: tuple[str, ...]) -> list[str] | np.ndarray:
+    """Column of integers, else of floats with NaN for an empty cell, else of text.
+
+    Python's own parser gives the double nearest to the text, whatever the version of pandas.
+    """
+    try:
+        return np.array([int(cell) for cell in cells], dtype=np.int64)
+    except ValueError:
+        pass
+    try:
+        return np.array([float(cell) if cell else np.nan for cell in cells])
+    except ValueError:
+        return list(cells)
 
 
 def names() -> tuple[str, ...]:
@@ -72,14 +89,11 @@ def load(name: str) -> pd.DataFrame:
     provenance = _provenance()
     name = check_choice(name, sorted(provenance), "name")
     entry = provenance[name]
-    compressed = files(_PACKAGE).joinpath("data", f"{name}.csv.gz").read_bytes()
-    # Only an empty cell is missing (codes such as "NA" are values), and each decimal text becomes
-    # the nearest double, which pandas' default parser does not promise.
-    frame = pd.read_csv(
-        io.BytesIO(gzip.decompress(compressed)),
-        keep_default_na=False,
-        na_values=[""],
-        float_precision="round_trip",
+    compressed = (files(_PACKAGE) / f"{name}.csv.gz").read_bytes()
+    header, *rows = csv.reader(io.StringIO(gzip.decompress(compressed).decode("utf-8")))
+    cells = zip(*rows, strict=True)
+    frame = pd.DataFrame(
+        {column: _typed(values) for column, values in zip(header, cells, strict=True)}
     )
     frame.attrs = {
         "name": name,

@@ -1,0 +1,1 @@
+"""What the user gave -> checked float64 arrays with names."""

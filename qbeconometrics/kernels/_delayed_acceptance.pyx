@@ -44,15 +44,15 @@ cdef extern from "numpy/random/distributions.h":
     double random_chisquare(bitgen_t*, double) noexcept nogil
 
 
-# What a chain counts, in the order of the `counters` array.
+# What a chain counts, in the order of the `counters` array. Stage 1 is passed by every proposal of a
+# sampler that has none; each pass costs one evaluation of S.
 cdef enum:
     PROPOSED = 0
     PASSED_FIRST = 1
     ACCEPTED = 2
     NONFINITE = 3
-    EVALUATIONS = 4
 
-COUNTERS = ("proposed", "passed_first", "accepted", "nonfinite", "evaluations")
+COUNTERS = ("proposed", "passed_first", "accepted", "nonfinite")
 
 # Robbins-Monro: the gain of draw i is (i + 1)^-0.6.
 cdef double GAIN_EXPONENT = 0.6
@@ -70,8 +70,8 @@ cdef int _check(
         raise ValueError(f"position and draws must hold {target.c.k} coefficients")
     if log_density.shape[0] != draws.shape[0]:
         raise ValueError("log_density must be as long as draws")
-    if counters.shape[0] != 5:
-        raise ValueError("counters must hold 5 integers")
+    if counters.shape[0] != 4:
+        raise ValueError("counters must hold 4 integers")
     return 0
 
 
@@ -111,7 +111,7 @@ def random_walk(
     draws : ndarray, shape (draws, k)
     log_density : ndarray, shape (draws,)
         Filled with the log quasi-posterior, without the prior's constant.
-    counters : ndarray of int64, shape (5,)
+    counters : ndarray of int64, shape (4,)
         Increased; see `COUNTERS`.
     delayed : bool
         Screen each proposal with S frozen at the current position first (following Tanaka, arXiv
@@ -147,7 +147,6 @@ def random_walk(
         for a in range(k):
             current.x[a] = position[a]
         ready = evaluate(t, &current, scratch)
-        counters[EVALUATIONS] += 1
         if ready:
             for i in range(draws.shape[0]):
                 random_standard_normal_fill(rng, k, normals)
@@ -171,7 +170,6 @@ def random_walk(
                     forward = forward if forward < 0.0 else 0.0
                 if passed:
                     counters[PASSED_FIRST] += 1
-                    counters[EVALUATIONS] += 1
                     if evaluate(t, &proposal, scratch):
                         ratio = (
                             proposal.log_likelihood + proposal.log_prior
@@ -374,7 +372,6 @@ def modified_delayed_acceptance(
         for a in range(k):
             current.x[a] = position[a]
         ready = evaluate(t, &current, scratch)
-        counters[EVALUATIONS] += 1
         if square:
             for a in range(k):
                 here.mean[a] = root_of_moments[a]
@@ -412,7 +409,6 @@ def modified_delayed_acceptance(
                     passed = log(u1) < new_prior - current.log_prior
                 if passed:
                     counters[PASSED_FIRST] += 1
-                    counters[EVALUATIONS] += 1
                     usable = evaluate(t, &proposal, scratch)
                     if usable and not square:
                         usable = fit_surrogate(t, &proposal, &there, exact, scratch)

@@ -1,0 +1,97 @@
+"""Hansen's J: do the moments agree with each other?"""
+
+from __future__ import annotations
+
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+from scipy import stats
+
+from qbeconometrics.exceptions import NumericalWarning, check_choice
+from qbeconometrics.moments.covariance import CovarianceRule
+from qbeconometrics.moments.linear import LinearMomentStatistic, ScaledRows
+from qbeconometrics.posterior.mode import find_mode
+from qbeconometrics.posterior.quasi_posterior import build_quasi_posterior
+from qbeconometrics.posterior.surrogate import normal_surrogate
+from qbeconometrics.priors import ResolvedPrior
+
+J_WEIGHTS = ("two-step", "cue")
+
+
+class JStatistic(NamedTuple):
+    """Test of over-identifying restrictions.
+
+    Attributes
+    ----------
+    value : float
+        n gbar' S^-1 gbar at its minimiser.
+    df : int
+        m - k.
+    pvalue : float
+        From chi-square(df); NaN if df is 0.
+    """
+
+    value: float
+    df: int
+    pvalue: float
+
+
+def _no_prior(k: int) -> ResolvedPrior:
+    none = np.full(k, np.nan)
+    return ResolvedPrior(np.zeros((k, k)), np.zeros(k), none, none, none, ("flat",), False)
+
+
+def j_statistic(
+    statistic: LinearMomentStatistic,
+    rows: ScaledRows | None,
+    *,
+    rule: CovarianceRule,
+    weight: str = "two-step",
+) -> JStatistic:
+    """Return J with a fixed or a continuously updated weight; no prior, no determinant.
+
+    Parameters
+    ----------
+    statistic : LinearMomentStatistic
+    rows : ScaledRows or None
+        Needed if the statistic has no fourth-order sums and the rule is HC.
+    rule : CovarianceRule
+    weight : {"two-step", "cue"}
+        "two-step": S at the two-stage least squares estimate (Hansen 1982); "cue": S updated with
+        the coefficients, minimised from the two-step estimate (Hansen, Heaton & Yaron 1996).
+
+    Returns
+    -------
+    JStatistic
+
+    Warns
+    -----
+    NumericalWarning
+        If the continuously updated criterion was not minimised.
+    """
+    check_choice(weight, J_WEIGHTS, "weight")
+    posterior = build_quasi_posterior(
+        statistic,
+        rows,
+        rule=rule,
+        quasi_likelihood="cue-nodet" if weight == "cue" else "two-step",
+        learning_rate=1.0,
+        prior=_no_prior(statistic.k),
+    )
+    degrees = statistic.m - statistic.k
+    if weight == "cue" and degrees > 0:
+        mode = find_mode(posterior.target)
+        if not mode.converged:
+            warnings.warn(
+                "the continuously updated criterion has no minimum near the two-step estimate; its "
+                "J is an upper bound",
+                NumericalWarning,
+                stacklevel=3,
+            )
+        value = -2.0 * mode.log_density
+    else:
+        surrogate = normal_surrogate(posterior.target, np.zeros(statistic.k))
+        value = -2.0 * float(posterior.target.evaluate(surrogate.mean[None, :])[0][0])
+    pvalue = float(stats.chi2.sf(value, degrees)) if degrees > 0 else float("nan")
+    return JStatistic(float(value), degrees, pvalue)

@@ -1,0 +1,121 @@
+"""What a fit hands to the reader: arrays, names and sentences, no rows of data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qbeconometrics.exceptions import InputError
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class FitRecord:
+    """Everything that the results of one fit are computed from.
+
+    Attributes
+    ----------
+    draws : ndarray
+        Shape (chain, draw, parameter).
+    log_density : ndarray or None
+        Log quasi-posterior, up to a constant, of each draw, shape (chain, draw).
+    param_names : tuple of str
+        Labels of the coefficients, in the order of the last axis of `draws`.
+    endog_name, model_name : str
+        Name of the outcome; name of the model class.
+    formula : str or None
+        The formula as typed.
+    nobs, n_dropped : int
+        Observations used; rows left out because of missing values.
+    instrument_names, endogenous_names : tuple of str
+        All instruments, the exogenous regressors among them; the endogenous regressors.
+    mode : ndarray
+        Where the quasi-posterior is highest, shape (parameter,).
+    exact_mean, exact_cov : ndarray or None
+        Mean (parameter,) and covariance (parameter, parameter) of a quasi-posterior that is
+        exactly normal and was drawn from independently; both None otherwise.
+    moments_exist : tuple of bool
+        Whether the posterior mean exists, and whether the posterior variance does.
+    quasi_likelihood, cov_type : str
+        Names of the options of the fit.
+    cov_kwds : dict
+        Options of the covariance.
+    learning_rate : float
+        Factor on the log quasi-likelihood.
+    prior : tuple of str
+        Lines that describe the prior.
+    sampler, sampler_reason : str
+        Name of the sampler; a sentence that says why it was used.
+    sampler_settings : dict
+        Options of the sampler.
+    sampler_stats : dict
+        ``acceptance_stage_1``, ``acceptance_stage_2``, ``acceptance_rate`` (one number a chain),
+        ``seconds``, ``setup_seconds``, ``evaluations``, ``nonfinite``; absent where meaningless.
+    draws_requested, tune : int
+        Draws and warm-up draws a chain that were asked for.
+    interrupted : bool
+        Whether sampling was stopped early.
+    notes : tuple of str
+        Sentences collected before sampling ended.
+
+    Raises
+    ------
+    InputError
+        If the shapes do not fit together.
+    """
+
+    draws: FloatArray
+    log_density: FloatArray | None
+    param_names: tuple[str, ...]
+    endog_name: str
+    model_name: str
+    formula: str | None
+    nobs: int
+    n_dropped: int
+    instrument_names: tuple[str, ...]
+    endogenous_names: tuple[str, ...]
+    mode: FloatArray
+    exact_mean: FloatArray | None
+    exact_cov: FloatArray | None
+    moments_exist: tuple[bool, bool]
+    quasi_likelihood: str
+    cov_type: str
+    cov_kwds: dict[str, Any]
+    learning_rate: float
+    prior: tuple[str, ...]
+    sampler: str
+    sampler_reason: str
+    sampler_settings: dict[str, Any]
+    sampler_stats: dict[str, Any]
+    draws_requested: int
+    tune: int
+    interrupted: bool
+    notes: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        k = len(self.param_names)
+        if self.draws.ndim != 3 or self.draws.shape[2] != k or self.draws.size == 0:
+            raise InputError(
+                f"draws have the shape {self.draws.shape}; needed is (chain, draw, {k}) "
+                "with at least one chain, draw and parameter."
+            )
+        shapes = {
+            "log_density": (self.log_density, self.draws.shape[:2]),
+            "mode": (self.mode, (k,)),
+            "exact_mean": (self.exact_mean, (k,)),
+            "exact_cov": (self.exact_cov, (k, k)),
+        }
+        for name, (array, shape) in shapes.items():
+            if array is not None and array.shape != shape:
+                raise InputError(f"{name} has the shape {array.shape}; needed is {shape}.")
+        if (self.exact_mean is None) != (self.exact_cov is None):
+            raise InputError("exact_mean and exact_cov must be given together.")
+
+    @property
+    def exact(self) -> bool:
+        """Whether the quasi-posterior is normal with known mean and covariance."""
+        return self.exact_mean is not None

@@ -1,0 +1,106 @@
+"""Results of instrumental-variable regressions."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import pandas as pd
+
+from qbeconometrics.exceptions import QBEconometricsError
+from qbeconometrics.results.posterior_results import PosteriorResults
+from qbeconometrics.results.reliability import (
+    Finding,
+    InstrumentStrength,
+    instrument_strength,
+    weak_instrument_findings,
+)
+
+
+class IVResults(PosteriorResults):
+    """Results of an instrumental-variable regression.
+
+    Parameters
+    ----------
+    model : QuasiBayesIV
+        The model that was fitted.
+    record : FitRecord
+        Draws, names and sentences of the fit.
+    """
+
+    title = "Quasi-Bayesian IV Regression Results"
+
+    def first_stage(self) -> pd.DataFrame:
+        """Strength of the instruments, one row an endogenous regressor.
+
+        Computed by the model under the covariance of the fit.
+        """
+        return self._first_stage.copy()
+
+    def j_stat(self, weight: str = "two-step", centered: bool | None = None) -> Any:
+        """Test of the over-identifying restrictions under the covariance of the fit.
+
+        Parameters
+        ----------
+        weight : {"two-step", "cue"}
+            Which criterion is minimised; prior and determinant are left out.
+        centered : bool, optional
+            Whether the moments are centred in the weight; None follows the fit.
+
+        Returns
+        -------
+        object
+            With ``value``, ``df`` and ``pvalue``.
+        """
+        return self.model.j_stat(
+            weight=weight,
+            cov_type=self.record.cov_type,
+            cov_kwds=self.record.cov_kwds,
+            centered=centered,
+        )
+
+    def findings(self) -> list[Finding]:
+        """What makes the results unreliable: warning class and sentence, in the summary too."""
+        return super().findings() + weak_instrument_findings(self._strength[0])
+
+    def head_statistics(self) -> tuple[list[tuple[str, str]], list[str]]:
+        """J and first-stage F for the head of the summary, and notes on what is missing there."""
+        rows, notes = self._j_statistic
+        strength, reason = self._strength
+        if strength is not None:
+            label = strength.statistic[0].upper() + strength.statistic[1:]
+            rows = [*rows, (label, f"{strength.value:.4g}")]
+        return rows, [*notes, *([reason] if reason else [])]
+
+    @cached_property
+    def _first_stage(self) -> pd.DataFrame:
+        table: pd.DataFrame = self.model.first_stage(
+            cov_type=self.record.cov_type, cov_kwds=self.record.cov_kwds
+        )
+        return table
+
+    @cached_property
+    def _j_statistic(self) -> tuple[list[tuple[str, str]], list[str]]:
+        """Row of the summary's head, and a note if J could not be computed."""
+        surplus = len(self.record.instrument_names) - len(self.record.param_names)
+        if surplus == 0:
+            exactly = [("J", "exactly identified")] if self.record.endogenous_names else []
+            return exactly, []
+        if not hasattr(self.model, "j_stat"):
+            return [], []
+        try:
+            statistic = self.j_stat()
+        except QBEconometricsError as error:
+            return [], [f"J could not be computed: {error}"]
+        degrees = int(statistic.df)
+        return [(f"J (df {degrees})", f"{statistic.value:.4g} (p = {statistic.pvalue:.3f})")], []
+
+    @cached_property
+    def _strength(self) -> tuple[InstrumentStrength | None, str]:
+        """First-stage F (None without endogenous regressors), and why it is missing."""
+        if not self.record.endogenous_names or not hasattr(self.model, "first_stage"):
+            return None, ""
+        try:
+            return instrument_strength(self._first_stage), ""
+        except QBEconometricsError as error:
+            return None, f"The first stage could not be computed: {error}"

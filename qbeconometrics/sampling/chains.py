@@ -1,0 +1,141 @@
+"""Run several chains in threads, block by block.
+
+Between blocks the main thread stores draws, reports progress and hears Ctrl-C. Chains take turns, so
+that an interrupted run has about as many draws of each. The size of a block follows the clock, which
+changes no draw.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qbeconometrics.kernels._linear_moments import LinearMomentTarget
+from qbeconometrics.sampling.progress import Progress, SilentProgress
+from qbeconometrics.sampling.samplers import SAMPLERS, Block, Settings
+from qbeconometrics.sampling.state import ChainState
+
+FloatArray = NDArray[np.float64]
+
+FIRST_BLOCK = 100
+BLOCK_SECONDS = 0.05
+POLL_SECONDS = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class ChainRun:
+    """Draws of all chains and where they ended.
+
+    Attributes
+    ----------
+    states : tuple of ChainState
+    draws : ndarray, shape (chains, draws, k)
+        In scaled coordinates; as many draws as every chain has completed.
+    log_density : ndarray, shape (chains, draws)
+    interrupted : bool
+    """
+
+    states: tuple[ChainState, ...]
+    draws: FloatArray
+    log_density: FloatArray
+    interrupted: bool
+
+
+def default_cores(chains: int) -> int:
+    """Return the number of threads: one a chain, at most the processors that we may use."""
+    available = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
+    return max(1, min(chains, available))
+
+
+def _timed_block(
+    target: LinearMomentTarget, settings: Settings, state: ChainState, n_draws: int
+) -> tuple[ChainState, Block, float]:
+    began = time.perf_counter()
+    state, block = SAMPLERS[settings.sampler].advance(target, settings, state, n_draws)
+    return state, block, time.perf_counter() - began
+
+
+def run_chains(
+    target: LinearMomentTarget,
+    settings: Settings,
+    states: Sequence[ChainState],
+    n_draws: int,
+    *,
+    cores: int,
+    progress: Progress | None = None,
+) -> ChainRun:
+    """Advance every chain by `n_draws` draws.
+
+    Parameters
+    ----------
+    target : LinearMomentTarget
+    settings : Settings
+    states : sequence of ChainState
+    n_draws : int
+    cores : int
+        Threads.
+    progress : Progress, optional
+
+    Returns
+    -------
+    ChainRun
+        After Ctrl-C, with the draws that are complete and ``interrupted=True``.
+    """
+    progress = progress or SilentProgress()
+    chains, k = len(states), target.n_params
+    current = list(states)
+    draws = np.empty((chains, n_draws, k))
+    log_density = np.empty((chains, n_draws))
+    done = [0] * chains
+    size = [min(FIRST_BLOCK, n_draws)] * chains
+    interrupted = False
+    pending: dict[Future[tuple[ChainState, Block, float]], int] = {}
+
+    def store(future: Future[tuple[ChainState, Block, float]], chain: int) -> None:
+        current[chain], block, seconds = future.result()
+        end = done[chain] + len(block.draws)
+        draws[chain, done[chain] : end] = block.draws
+        log_density[chain, done[chain] : end] = block.log_density
+        done[chain] = end
+        faster = int(len(block.draws) * BLOCK_SECONDS / max(seconds, 1e-6))
+        size[chain] = min(n_draws - end, max(1, min(faster, 100 * len(block.draws))))
+        progress.update(len(block.draws))
+
+    with ThreadPoolExecutor(max_workers=cores, thread_name_prefix="qbeconometrics") as pool:
+
+        def submit(chain: int) -> None:
+            future = pool.submit(_timed_block, target, settings, current[chain], size[chain])
+            pending[future] = chain
+
+        try:
+            if n_draws > 0:
+                for chain in range(chains):
+                    submit(chain)
+            while pending:
+                ready, _ = wait(pending, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
+                for future in ready:
+                    chain = pending.pop(future)
+                    store(future, chain)
+                    if size[chain]:
+                        submit(chain)
+        except KeyboardInterrupt:
+            interrupted = True
+            for future, chain in pending.items():
+                if not future.cancel():
+                    store(future, chain)
+        except BaseException:
+            for future in pending:
+                future.cancel()
+            raise
+    complete = min(done)
+    return ChainRun(
+        tuple(current), draws[:, :complete], log_density[:, :complete], interrupted
+    )

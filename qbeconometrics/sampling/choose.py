@@ -1,0 +1,209 @@
+"""Which sampler, and how tuned: a race on short pilot chains from dispersed starts.
+
+The winner has the largest smallest effective sample size per unit of modelled cost. Costs come from
+`moments.cost`, never from a clock, so the same random state chooses the same sampler.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qbeconometrics.diagnostics.convergence import bulk_ess, tail_ess
+from qbeconometrics.kernels._linear_moments import LinearMomentTarget
+from qbeconometrics.moments.cost import ProblemSize
+from qbeconometrics.posterior.surrogate import NormalSurrogate
+from qbeconometrics.sampling.adaptation import warm_up
+from qbeconometrics.sampling.chains import ChainRun, run_chains
+from qbeconometrics.sampling.progress import SilentProgress
+from qbeconometrics.sampling.samplers import SAMPLERS, Settings
+from qbeconometrics.sampling.state import ChainState, new_state
+
+FloatArray = NDArray[np.float64]
+
+DF_CANDIDATES = (2.0, 5.0, 20.0, 50.0, np.inf)
+RHO_CANDIDATES = (0.5, 0.8, 0.95)
+PILOT_CHAINS = 4
+LOW_ACCEPTANCE = 0.25
+# A chain that is stuck overstates its own effective sample size: among candidates whose scores are
+# this close to the best, the heaviest tails win.
+CLOSE_ENOUGH = 0.75
+# Where the best pilot is worth little, the pilots have hardly seen the tails and scores mean less.
+LITTLE_WORTH = 0.1
+CLOSE_WHEN_WORTH_LITTLE = 0.33
+# What a well-tuned random walk is worth a draw, at most, on a normal target (times k).
+RANDOM_WALK_WORTH = 0.33
+RANDOM_WALK_PASSES = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A candidate and how it did.
+
+    Attributes
+    ----------
+    settings : Settings
+    effective_share : float
+        Smallest bulk or tail effective sample size per draw.
+    acceptance : float
+    score : float
+        Effective draws per modelled millisecond.
+    """
+
+    settings: Settings
+    effective_share: float
+    acceptance: float
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The settings to use, why, and whether Ctrl-C ended the race."""
+
+    settings: Settings
+    reason: str
+    interrupted: bool = False
+
+
+def dispersed_starts(
+    target: LinearMomentTarget,
+    mode: FloatArray,
+    root: FloatArray,
+    seeds: Sequence[np.random.SeedSequence],
+) -> list[FloatArray]:
+    """Draw one start a seed from a Student-t law (3 degrees of freedom) about the mode.
+
+    A start where the log density is not finite is pulled halfway to the mode until it is.
+    """
+    starts = []
+    for seed in seeds:
+        rng = np.random.default_rng(seed)
+        step = 1.5 * root @ rng.standard_normal(len(mode)) * np.sqrt(3.0 / rng.chisquare(3.0))
+        while not np.isfinite(sum(part[0] for part in target.evaluate((mode + step)[None, :]))):
+            step = step / 2.0
+        starts.append(mode + step)
+    return starts
+
+
+class Race:
+    """Pilot runs on one problem.
+
+    Parameters
+    ----------
+    target : LinearMomentTarget
+    size : ProblemSize
+    starts : sequence of ndarray, shape (k,)
+    seeds : sequence of SeedSequence
+        One a pilot chain.
+    surrogate : NormalSurrogate
+        At the mode.
+    pilot_draws : int
+        Draws a pilot chain; the first quarter is dropped.
+    cores : int
+    """
+
+    def __init__(
+        self,
+        target: LinearMomentTarget,
+        size: ProblemSize,
+        starts: Sequence[FloatArray],
+        seeds: Sequence[np.random.SeedSequence],
+        surrogate: NormalSurrogate,
+        pilot_draws: int,
+        cores: int,
+    ):
+        self._target, self._size, self._cores = target, size, cores
+        self._states = [new_state(x, seed) for x, seed in zip(starts, seeds, strict=True)]
+        self._root = surrogate.root
+        self._pilot_draws = pilot_draws
+        self.entries: list[Entry] = []
+        self.interrupted = False
+
+    def _pilot(self, settings: Settings) -> tuple[Settings, ChainRun]:
+        states: Sequence[ChainState] = self._states
+        if SAMPLERS[settings.sampler].is_random_walk:
+            settings, run = warm_up(
+                self._target,
+                replace(settings, proposal_root=self._root),
+                states,
+                self._pilot_draws,
+                cores=self._cores,
+                progress=SilentProgress(),
+            )
+            states = run.states
+            self.interrupted |= run.interrupted
+        return settings, run_chains(
+            self._target, settings, states, self._pilot_draws, cores=self._cores
+        )
+
+    def run(self, settings: Settings) -> Entry:
+        """Add a candidate."""
+        before = sum(state.counters for state in self._states)
+        tuned, run = self._pilot(settings)
+        self.interrupted |= run.interrupted
+        counters = sum(state.counters for state in run.states) - before
+        proposed, passed, accepted = (max(1, int(count)) for count in counters[:3])
+        kept = run.draws[:, run.draws.shape[1] // 4 :]
+        share = 0.0
+        if kept.shape[1] >= 4:
+            worth = np.concatenate([np.ravel(bulk_ess(kept)), np.ravel(tail_ess(kept))])
+            moves = np.ptp(kept, axis=(0, 1)).min() > 0
+            share = float(np.nanmin(worth)) / (kept.shape[0] * kept.shape[1]) if moves else 0.0
+        cost = SAMPLERS[settings.sampler].cost(self._size, passed / proposed)
+        entry = Entry(tuned, share, accepted / proposed, 1e6 * share / cost)
+        self.entries.append(entry)
+        return entry
+
+    def random_walk_may_win(self, sampler: str, best: Entry) -> bool:
+        """Whether a random walk as good as on a normal target would come near the best score."""
+        bound = RANDOM_WALK_WORTH / self._target.n_params
+        cost = SAMPLERS[sampler].cost(self._size, RANDOM_WALK_PASSES)
+        return 1e6 * bound / cost >= CLOSE_ENOUGH * best.score
+
+    def best(self, entries: Sequence[Entry]) -> Entry:
+        """Return the entry with the best score, preferring heavy tails where it is close."""
+        top = max(entries, key=lambda entry: entry.score)
+        tolerance = CLOSE_ENOUGH if top.effective_share > LITTLE_WORTH else CLOSE_WHEN_WORTH_LITTLE
+        close = [entry for entry in entries if entry.score >= tolerance * top.score]
+        modified = [e for e in close if not SAMPLERS[e.settings.sampler].is_random_walk]
+        if not modified:
+            return max(close, key=lambda entry: entry.score)
+        lightest = min(entry.settings.df for entry in modified)
+        return max(
+            (entry for entry in modified if entry.settings.df == lightest),
+            key=lambda entry: entry.score,
+        )
+
+
+def race_modified(
+    race: Race, sampler: str, df: float | str, rho: float | str
+) -> Entry:
+    """Tune a modified sampler: degrees of freedom first, then partial refreshment if it stalls."""
+    base_rho = 0.0 if rho == "auto" else float(rho)
+    candidates = DF_CANDIDATES if df == "auto" else (float(df),)
+    entries = [race.run(Settings(sampler, df=value, rho=base_rho)) for value in candidates]
+    best = race.best(entries)
+    if rho == "auto" and best.acceptance < LOW_ACCEPTANCE:
+        entries += [race.run(replace(best.settings, rho=value)) for value in RHO_CANDIDATES]
+        best = race.best(entries)
+    return best
+
+
+def choose_sampler(race: Race, *, normal_prior: bool) -> Choice:
+    """Choose among all samplers that fit the problem."""
+    first = "da-exact" if normal_prior else "da-approx"
+    best = race_modified(race, first, "auto", "auto")
+    if normal_prior:
+        race.run(replace(best.settings, sampler="da-approx"))
+    for sampler in ("da", "rwm"):
+        if race.random_walk_may_win(sampler, race.best(race.entries)):
+            race.run(Settings(sampler))
+    winner = race.best(race.entries)
+    reason = (
+        f"chosen in warm-up among {len(race.entries)} candidates by effective draws per modelled "
+        f"cost ({winner.effective_share:.2f} effective draws a draw in the pilot run)"
+    )
+    return Choice(winner.settings, reason, race.interrupted)

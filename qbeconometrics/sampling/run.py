@@ -1,0 +1,333 @@
+"""From a quasi-posterior to draws: choose, warm up, sample."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qbeconometrics.exceptions import (
+    NumericalError,
+    OptionError,
+    check_choice,
+    refuse_unknown_keywords,
+)
+from qbeconometrics.posterior.mode import Mode, find_mode
+from qbeconometrics.posterior.quasi_posterior import QuasiPosterior
+from qbeconometrics.posterior.surrogate import NormalSurrogate, normal_surrogate
+from qbeconometrics.sampling.adaptation import warm_up
+from qbeconometrics.sampling.chains import ChainRun, run_chains
+from qbeconometrics.sampling.choose import (
+    PILOT_CHAINS,
+    Choice,
+    Race,
+    choose_sampler,
+    dispersed_starts,
+    race_modified,
+)
+from qbeconometrics.sampling.progress import ProgressDisplay
+from qbeconometrics.sampling.samplers import SAMPLERS, Settings
+from qbeconometrics.sampling.seeds import spawn_seeds
+from qbeconometrics.sampling.state import new_state
+
+FloatArray = NDArray[np.float64]
+
+INDEPENDENT = "independent"
+SAMPLER_NAMES = ("auto", *SAMPLERS, INDEPENDENT)
+PILOT_DRAWS = (100, 500)
+
+# Below this reciprocal condition number the proposal without prior is refused.
+SINGULAR = 1e-12
+
+
+@dataclass(frozen=True, slots=True)
+class SampleOptions:
+    """Checked arguments of a fit that concern sampling.
+
+    Attributes
+    ----------
+    sampler : str
+    draws, tune, chains, cores : int
+    rng : int, SeedSequence, BitGenerator, Generator or None
+    sampler_kwds : dict
+        "df" and "rho", for the modified samplers.
+    progressbar : bool or None
+    """
+
+    sampler: str
+    draws: int
+    tune: int
+    chains: int
+    cores: int
+    rng: Any
+    sampler_kwds: dict[str, Any]
+    progressbar: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Draws in scaled coordinates, and how they came about.
+
+    Attributes
+    ----------
+    draws : ndarray, shape (chains, draws, k)
+    log_density : ndarray, shape (chains, draws)
+    mode : Mode
+    surrogate : NormalSurrogate
+        At the mode; the exact law where the draws are independent.
+    sampler : str
+    settings : dict
+        Tuning that was used.
+    reason : str
+        Why this sampler.
+    stats : dict
+        Acceptance rates by chain, evaluations, seconds.
+    exact : bool
+        Whether the draws are independent draws from `surrogate`.
+    interrupted : bool
+    notes : tuple of str
+    """
+
+    draws: FloatArray
+    log_density: FloatArray
+    mode: Mode
+    surrogate: NormalSurrogate
+    sampler: str
+    settings: dict[str, Any]
+    reason: str
+    stats: dict[str, Any]
+    exact: bool
+    interrupted: bool
+    notes: tuple[str, ...] = field(default=())
+
+
+def parse_sampler_kwds(sampler: str, sampler_kwds: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Check `sampler` and its keywords; fill the defaults in.
+
+    Raises
+    ------
+    OptionError
+        For an unknown sampler, keyword or value.
+    """
+    check_choice(sampler, SAMPLER_NAMES, "sampler")
+    if sampler_kwds is not None and not isinstance(sampler_kwds, Mapping):
+        raise OptionError(f"sampler_kwds must be a dict such as {{'df': 5}}, not {sampler_kwds!r}")
+    keywords = dict(sampler_kwds or {})
+    modified = sampler in SAMPLERS and not SAMPLERS[sampler].is_random_walk
+    if not modified:
+        if keywords:
+            raise OptionError(
+                f"sampler_kwds={keywords!r} does not apply to sampler={sampler!r}; 'df' and 'rho' "
+                "are for sampler='da-exact' or 'da-approx'"
+            )
+        return {}
+    refuse_unknown_keywords(keywords, ("df", "rho"), f"sampler_kwds with sampler={sampler!r}")
+    df, rho = keywords.get("df", "auto"), keywords.get("rho", "auto")
+    if df != "auto" and not (_is_number(df) and df > 0):
+        raise OptionError(f"sampler_kwds['df']={df!r} must be 'auto', a positive number or inf")
+    if rho != "auto" and not (_is_number(rho) and 0 <= rho < 1):
+        raise OptionError(f"sampler_kwds['rho']={rho!r} must be 'auto' or a number in [0, 1)")
+    return {"df": df, "rho": rho}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+
+
+def _independent_applies(posterior: QuasiPosterior) -> bool:
+    """A fixed weight and a normal prior give an exactly normal quasi-posterior."""
+    fixed = posterior.target.form == "proportional" and "scale_matrix" not in posterior.target.arrays
+    return fixed and posterior.prior.is_normal
+
+
+def sample(posterior: QuasiPosterior, options: SampleOptions) -> Sample:
+    """Draw from a quasi-posterior.
+
+    Raises
+    ------
+    OptionError
+        If the sampler does not fit the problem.
+    KeyboardInterrupt
+        If Ctrl-C comes before the warm-up is over.
+    """
+    began = time.perf_counter()
+    target = posterior.target
+    seeds = spawn_seeds(options.rng, options.chains + 1)
+    exact = _independent_applies(posterior)
+    if options.sampler == INDEPENDENT and not exact:
+        raise OptionError(
+            "sampler='independent' needs quasi_likelihood='two-step' and a normal or flat prior: "
+            "only then is the quasi-posterior exactly normal"
+        )
+    if SAMPLERS.get(options.sampler) is SAMPLERS["da-exact"] and not posterior.prior.is_normal:
+        raise OptionError(
+            "sampler='da-exact' needs a normal or flat prior, which its proposal contains; use "
+            "'da-approx' or 'auto'"
+        )
+    if options.sampler == INDEPENDENT or (options.sampler == "auto" and exact):
+        return _independent_sample(posterior, options, seeds, began)
+    mode = find_mode(target)
+    surrogate = normal_surrogate(target, mode.point)
+    notes: list[str] = []
+    if not mode.converged:
+        notes.append("The search for the mode did not converge; the chains do not depend on it.")
+    choice = _choose(posterior, options, mode, surrogate, seeds[-1], notes)
+    if choice.interrupted:
+        raise KeyboardInterrupt
+    settings = choice.settings
+    starts = dispersed_starts(
+        target, mode.point, surrogate.root, [seed.spawn(1)[0] for seed in seeds[:-1]]
+    )
+    states = [new_state(x, seed) for x, seed in zip(starts, seeds[:-1], strict=True)]
+    setup = time.perf_counter() - began
+    total = options.chains * (options.tune + options.draws)
+    with ProgressDisplay(total, options.progressbar, settings.sampler) as progress:
+        settings, warm = warm_up(
+            target, settings, states, options.tune, cores=options.cores, progress=progress
+        )
+        if warm.interrupted:
+            raise KeyboardInterrupt
+        states = [_fresh_counters(state) for state in warm.states]
+        run = run_chains(
+            target, settings, states, options.draws, cores=options.cores, progress=progress
+        )
+    if run.interrupted and run.draws.shape[1] == 0:
+        raise KeyboardInterrupt
+    return Sample(
+        run.draws,
+        run.log_density + posterior.log_constant,
+        mode,
+        surrogate,
+        settings.sampler,
+        _reported_settings(settings),
+        choice.reason,
+        _statistics(run, setup, time.perf_counter() - began),
+        False,
+        run.interrupted,
+        tuple(notes),
+    )
+
+
+def _fresh_counters(state: Any) -> Any:
+    from dataclasses import replace
+
+    return replace(state, counters=np.zeros_like(state.counters))
+
+
+def _choose(
+    posterior: QuasiPosterior,
+    options: SampleOptions,
+    mode: Mode,
+    surrogate: NormalSurrogate,
+    seed: np.random.SeedSequence,
+    notes: list[str],
+) -> Choice:
+    """Settle the sampler and its tuning, racing where something is left open."""
+    target, sampler = posterior.target, options.sampler
+    if sampler == "da-approx" and _nearly_singular(posterior, mode.point):
+        fallback = "da-exact" if posterior.prior.is_normal else "da"
+        notes.append(
+            f"sampler='da-approx' was replaced by '{fallback}': without the prior, the moments "
+            "hardly determine the coefficients, so its proposal is nearly singular."
+        )
+        sampler = fallback
+        options_kwds = {"df": "auto", "rho": "auto"}
+    else:
+        options_kwds = options.sampler_kwds
+    reason = "asked for" if sampler == options.sampler else "fall-back"
+    if sampler != "auto" and SAMPLERS[sampler].is_random_walk:
+        return Choice(Settings(sampler, proposal_root=surrogate.root), reason)
+    if sampler != "auto" and "auto" not in options_kwds.values():
+        settings = Settings(sampler, df=float(options_kwds["df"]), rho=float(options_kwds["rho"]))
+        return Choice(settings, reason)
+    start_seed, *pilot_seeds = seed.spawn(PILOT_CHAINS + 1)
+    race = Race(
+        target,
+        posterior.size,
+        dispersed_starts(target, mode.point, surrogate.root, start_seed.spawn(PILOT_CHAINS)),
+        pilot_seeds,
+        surrogate,
+        int(np.clip(options.tune // 2, *PILOT_DRAWS)),
+        options.cores,
+    )
+    if sampler == "auto":
+        return choose_sampler(race, normal_prior=posterior.prior.is_normal)
+    best = race_modified(race, sampler, options_kwds["df"], options_kwds["rho"])
+    return Choice(best.settings, f"{reason}; tuned in warm-up", race.interrupted)
+
+
+def _nearly_singular(posterior: QuasiPosterior, point: FloatArray) -> bool:
+    try:
+        precision = normal_surrogate(posterior.target, point, with_prior=False).precision
+    except NumericalError:
+        return True
+    return bool(1.0 / np.linalg.cond(precision) < SINGULAR)
+
+
+def _independent_sample(
+    posterior: QuasiPosterior,
+    options: SampleOptions,
+    seeds: list[np.random.SeedSequence],
+    began: float,
+) -> Sample:
+    target = posterior.target
+    k = target.n_params
+    surrogate = normal_surrogate(target, np.zeros(k))
+    draws = np.stack(
+        [
+            surrogate.mean + np.random.default_rng(seed).standard_normal((options.draws, k))
+            @ surrogate.root.T
+            for seed in seeds[: options.chains]
+        ]
+    )
+    setup = time.perf_counter() - began
+    log_density = sum(target.evaluate(draws.reshape(-1, k))).reshape(draws.shape[:2])
+    at_mode = float(sum(part[0] for part in target.evaluate(surrogate.mean[None, :])))
+    seconds = time.perf_counter() - began
+    ones = np.ones(options.chains)
+    return Sample(
+        draws,
+        log_density + posterior.log_constant,
+        Mode(surrogate.mean, at_mode, True),
+        surrogate,
+        INDEPENDENT,
+        {},
+        "a fixed weight and a normal or flat prior make the quasi-posterior exactly normal",
+        {
+            "acceptance_stage_1": ones,
+            "acceptance_stage_2": ones,
+            "acceptance_rate": ones,
+            "nonfinite": 0,
+            "evaluations": 0,
+            "setup_seconds": setup,
+            "seconds": seconds,
+        },
+        True,
+        False,
+    )
+
+
+def _reported_settings(settings: Settings) -> dict[str, Any]:
+    if SAMPLERS[settings.sampler].is_random_walk:
+        return {}
+    return {"df": settings.df, "rho": settings.rho}
+
+
+def _statistics(run: ChainRun, setup: float, seconds: float) -> dict[str, Any]:
+    counters = np.array([state.counters for state in run.states], dtype=float)
+    proposed, passed, accepted, nonfinite = counters.T
+    return {
+        "acceptance_stage_1": passed / proposed,
+        "acceptance_stage_2": np.divide(
+            accepted, passed, out=np.zeros_like(accepted), where=passed > 0
+        ),
+        "acceptance_rate": accepted / proposed,
+        "nonfinite": int(nonfinite.sum()),
+        "evaluations": int(passed.sum()),
+        "setup_seconds": setup,
+        "seconds": seconds,
+    }

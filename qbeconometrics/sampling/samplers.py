@@ -1,0 +1,186 @@
+"""The samplers by name: each advances a chain by a block of draws, state in, state out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qbeconometrics.kernels import _delayed_acceptance as kernels
+from qbeconometrics.kernels._linear_moments import LinearMomentTarget
+from qbeconometrics.exceptions import NumericalError
+from qbeconometrics.moments.cost import NS_CALL, ProblemSize, evaluation_cost, surrogate_cost
+from qbeconometrics.moments.linear import pack_symmetric
+from qbeconometrics.sampling.state import ChainState
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What stays fixed while a sampler runs.
+
+    Attributes
+    ----------
+    sampler : str
+        A key of `SAMPLERS`.
+    df : float
+        Degrees of freedom of the proposal of the modified samplers; infinity is normal.
+    rho : float
+        Their share of the current position that is kept.
+    proposal_root : ndarray, shape (k, k), or None
+        Lower factor of the covariance of the random walk.
+    goal : float
+        Acceptance rate that the random walk's scale is adapted to; negative when it is fixed.
+    """
+
+    sampler: str
+    df: float = np.inf
+    rho: float = 0.0
+    proposal_root: FloatArray | None = None
+    goal: float = -1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Consecutive draws of one chain.
+
+    Attributes
+    ----------
+    draws : ndarray, shape (draws, k)
+        In scaled coordinates.
+    log_density : ndarray, shape (draws,)
+    """
+
+    draws: FloatArray
+    log_density: FloatArray
+
+
+Advance = Callable[[LinearMomentTarget, Settings, ChainState, int], tuple[ChainState, Block]]
+
+
+@dataclass(frozen=True, slots=True)
+class Sampler:
+    """An entry of the registry.
+
+    Attributes
+    ----------
+    advance : callable
+        (target, settings, state, draws) -> (state, block).
+    cost : callable
+        (size, share of proposals that pass stage 1) -> modelled nanoseconds a draw.
+    is_random_walk : bool
+    needs_normal_prior : bool
+    title : str
+    """
+
+    advance: Advance
+    cost: Callable[[ProblemSize, float], float]
+    is_random_walk: bool
+    needs_normal_prior: bool
+    title: str
+
+
+def _outputs(n_draws: int, k: int) -> Block:
+    return Block(np.empty((n_draws, k)), np.empty(n_draws))
+
+
+def _random_walk(delayed: bool) -> Advance:
+    def advance(
+        target: LinearMomentTarget, settings: Settings, state: ChainState, n_draws: int
+    ) -> tuple[ChainState, Block]:
+        block = _outputs(n_draws, target.n_params)
+        bits = np.random.PCG64()
+        bits.state = state.generator
+        position, counters = state.position.copy(), state.counters.copy()
+        tuning = np.array([state.log_scale, float(state.adaptations)])
+        assert settings.proposal_root is not None
+        ready = kernels.random_walk(
+            target,
+            bits,
+            position,
+            tuning,
+            pack_symmetric(settings.proposal_root),
+            block.draws,
+            block.log_density,
+            counters,
+            delayed=delayed,
+            goal=settings.goal,
+        )
+        _check_ready(ready)
+        return ChainState(position, tuning[0], int(tuning[1]), dict(bits.state), counters), block
+
+    return advance
+
+
+def _modified(exact: bool) -> Advance:
+    def advance(
+        target: LinearMomentTarget, settings: Settings, state: ChainState, n_draws: int
+    ) -> tuple[ChainState, Block]:
+        block = _outputs(n_draws, target.n_params)
+        bits = np.random.PCG64()
+        bits.state = state.generator
+        position, counters = state.position.copy(), state.counters.copy()
+        inverse, root = np.empty((0, 0)), np.empty(0)
+        if not exact and target.n_params == target.n_moments:
+            inverse = np.ascontiguousarray(np.linalg.inv(target.arrays["jacobian"]))
+            root = inverse @ target.arrays["intercept"]
+        ready = kernels.modified_delayed_acceptance(
+            target,
+            bits,
+            position,
+            settings.df,
+            settings.rho,
+            inverse,
+            root,
+            block.draws,
+            block.log_density,
+            counters,
+            exact=exact,
+        )
+        _check_ready(ready)
+        return replace(state, position=position, generator=dict(bits.state), counters=counters), block
+
+    return advance
+
+
+def _check_ready(ready: bool) -> None:
+    if not ready:
+        raise NumericalError("the quasi-posterior is not finite where a chain stands")
+
+
+def _cost_random_walk(size: ProblemSize, passed: float) -> float:
+    return NS_CALL + 20.0 * size.k + evaluation_cost(size)
+
+
+def _cost_delayed(size: ProblemSize, passed: float) -> float:
+    screening = 0.5 * (size.m * size.k + size.m**2 / 2 + size.k**2)
+    return NS_CALL + 20.0 * size.k + screening + passed * evaluation_cost(size)
+
+
+def _cost_modified(size: ProblemSize, passed: float) -> float:
+    return NS_CALL + 20.0 * size.k + passed * (evaluation_cost(size) + surrogate_cost(size))
+
+
+def _cost_approx(size: ProblemSize, passed: float) -> float:
+    if size.k == size.m:  # no k x k factor
+        return NS_CALL + 20.0 * size.k + size.k**2 + passed * evaluation_cost(size)
+    return _cost_modified(size, passed)
+
+
+SAMPLERS: dict[str, Sampler] = {
+    "rwm": Sampler(
+        _random_walk(delayed=False), _cost_random_walk, True, False, "random-walk Metropolis"
+    ),
+    "da": Sampler(
+        _random_walk(delayed=True), _cost_delayed, True, False, "delayed-acceptance random walk"
+    ),
+    "da-exact": Sampler(
+        _modified(exact=True), _cost_modified, False, True, "modified delayed acceptance, Exact"
+    ),
+    "da-approx": Sampler(
+        _modified(exact=False), _cost_approx, False, False, "modified delayed acceptance, Approx"
+    ),
+}
