@@ -1,8 +1,8 @@
 """Prior distributions of coefficients.
 
-The default is proper and weak on the scale of the data: slopes Normal(0, (2.5 sd(y)/sd(x_j))^2) and,
-for the intercept of the regression on centred regressors, Normal(mean(y), (2.5 sd(y))^2). This is
-the scale that rstanarm and Bambi made familiar.
+The default is proper and weak on the scale of the data: slopes Normal(0, (2.5 sd(y)/sd(x_j))^2)
+and, for the intercept of the regression on centred regressors, Normal(mean(y), (2.5 sd(y))^2).
+This is the scale that rstanarm and Bambi made familiar.
 """
 
 from __future__ import annotations
@@ -297,9 +297,7 @@ def resolve_prior(prior: PriorLike, scale: DataScale) -> ResolvedPrior:
     if prior is None or isinstance(prior, Mapping):
         return _resolve_by_name(dict(prior or {}), scale)
     if isinstance(prior, Flat):
-        return ResolvedPrior(
-            np.zeros((k, k)), np.zeros(k), none, none, none, ("flat",), False
-        )
+        return ResolvedPrior(np.zeros((k, k)), np.zeros(k), none, none, none, ("flat",), False)
     if isinstance(prior, Normal):
         mean = _vector(prior.mean, names, "Normal mean")
         if prior.cov is not None:
@@ -320,8 +318,8 @@ def resolve_prior(prior: PriorLike, scale: DataScale) -> ResolvedPrior:
             False,
         )
     raise OptionError(
-        f"prior={prior!r} is not a prior; use one of qbeconometrics.priors (Normal, StudentT, Flat), "
-        "a dict from coefficient names to priors, or None for the default"
+        f"prior={prior!r} is not a prior; use one of qbeconometrics.priors (Normal, StudentT, "
+        "Flat), a dict from coefficient names to priors, or None for the default"
     )
 
 
@@ -329,7 +327,9 @@ def _aligned_covariance(cov: Any, names: Sequence[str]) -> FloatArray:
     if isinstance(cov, pd.DataFrame):
         unknown = set(map(str, cov.index)) ^ set(names)
         if unknown:
-            raise InputError(f"Normal cov must be labelled by the coefficients; see {sorted(unknown)}")
+            raise InputError(
+                f"Normal cov must be labelled by the coefficients; see {sorted(unknown)}"
+            )
         cov = cov.loc[list(names), list(names)]
     matrix = np.asarray(cov, dtype=float)
     if matrix.shape != (len(names), len(names)):
@@ -353,9 +353,7 @@ def _resolve_by_name(by_name: dict[str, Prior], scale: DataScale) -> ResolvedPri
     mean, precision, shift = parts.mean, parts.precision, parts.shift
     df, loc, width = np.full(k, np.nan), np.full(k, np.nan), np.full(k, np.nan)
     intercept = scale.intercept
-    description = [
-        f"{name} ~ {prior!r}" for name, prior in by_name.items()
-    ]
+    description = [f"{name} ~ {prior!r}" for name, prior in by_name.items()]
     for name, prior in by_name.items():
         if name not in names:
             raise InputError(
@@ -377,7 +375,9 @@ def _resolve_by_name(by_name: dict[str, Prior], scale: DataScale) -> ResolvedPri
         elif isinstance(prior, Flat):
             precision[j], mean[j] = 0.0, 0.0
         else:
-            raise OptionError(f"the prior of {name!r} is {prior!r}, not one of qbeconometrics.priors")
+            raise OptionError(
+                f"the prior of {name!r} is {prior!r}, not one of qbeconometrics.priors"
+            )
     if len(by_name) < k:
         description.append(_default_description(scale, others=bool(by_name)))
     matrix = shift.T @ (precision[:, None] * shift)
@@ -393,7 +393,7 @@ def _resolve_by_name(by_name: dict[str, Prior], scale: DataScale) -> ResolvedPri
 
 
 def _default_description(scale: DataScale, *, others: bool) -> str:
-    start = "other coefficients: default, " if others else "default: "
+    start = "other coefficients: weak default, " if others else "weak default: "
     if scale.constant is None:
         return f"{start}coefficients ~ Normal(0, (2.5 rms(y)/rms(x))^2)"
     slopes = f"{start}slopes ~ Normal(0, (2.5 sd(y)/sd(x))^2)"
@@ -401,4 +401,5 @@ def _default_description(scale: DataScale, *, others: bool) -> str:
         return f"{start}coefficients ~ Normal(mean(y) or 0, (2.5 sd(y)/sd(x))^2)"
     if others:
         return slopes
-    return f"{slopes}, centred intercept ~ Normal({scale.endog_mean:.4g}, {DEFAULT_SCALE * scale.endog_sd:.4g}^2)"
+    sd = DEFAULT_SCALE * scale.endog_sd
+    return f"{slopes}, centred intercept ~ Normal({scale.endog_mean:.4g}, {sd:.4g}^2)"

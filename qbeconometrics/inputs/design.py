@@ -12,7 +12,13 @@ from numpy.typing import NDArray
 from qbeconometrics.exceptions import InputError, check_choice
 
 from .columns import Table, read_table
-from .labels import check_rows_belong_together, endog_label, exog_labels, instrument_labels
+from .labels import (
+    check_rows_belong_together,
+    check_shared_names,
+    endog_label,
+    exog_labels,
+    instrument_labels,
+)
 from .missing_rows import (
     complete_rows,
     keep_rows,
@@ -216,6 +222,8 @@ def _checked_design(
     """Check rank and identification of finite, aligned tables."""
     remark = f" (after dropping {n_dropped} rows with missing values)" if n_dropped else ""
     refuse_too_few_rows([exog] if instrument is exog else [exog, instrument], remark)
+    if instrument is not exog:
+        check_shared_names(instrument, exog)
     outcome = endog.values[:, 0]
     coordinates = coordinates_of(outcome, exog.values, instrument.values)
     design = NamedDesign(endog, exog, instrument, coordinates, remark)

@@ -128,7 +128,6 @@ def instrument_labels(
     """Names of the instruments; for arrays "z1", "z2", ..., or the equal regressor's name."""
     named = _names_known(table, given)
     if named is not None:
-        _check_shared_names(table, named, exog, exog_names)
         return named
     names: list[str] = []
     taken = set(exog_names)
@@ -165,17 +164,15 @@ def _names_known(table: Table, given: Sequence[str] | None) -> tuple[str, ...] |
     return names
 
 
-def _check_shared_names(
-    table: Table, names: Sequence[str], exog: Table, exog_names: Sequence[str]
-) -> None:
-    """A name used in both tables must stand for the same numbers."""
-    places = {name: position for position, name in enumerate(exog_names)}
-    for position, name in enumerate(names):
+def check_shared_names(instrument: Table, exog: Table) -> None:
+    """Raise `InputError` if a name in both tables does not stand for the same numbers."""
+    places = {name: position for position, name in enumerate(exog.names or ())}
+    for position, name in enumerate(instrument.names or ()):
         if name not in places:
             continue
-        if not _equal(table.values[:, position], exog.values[:, places[name]]):
+        if not _equal(instrument.values[:, position], exog.values[:, places[name]]):
             raise InputError(
-                f"Column {name!r} of {table.role} holds other numbers than column {name!r} of "
+                f"Column {name!r} of {instrument.role} holds other numbers than column {name!r} of "
                 "exog. Rename one of them, or check the order of the rows."
             )
 

@@ -2,63 +2,25 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
-from functools import cached_property
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import patsy
-from numpy.typing import ArrayLike, NDArray
-from statsmodels.base.model import Model
+from numpy.typing import ArrayLike
 
 from qbeconometrics.diagnostics.instrument_strength import first_stage
 from qbeconometrics.diagnostics.overidentification import JStatistic, j_statistic
-from qbeconometrics.exceptions import (
-    IdentificationError,
-    InterruptedWarning,
-    OptionError,
-    TailWarning,
-    check_choice,
-    refuse_unknown_keywords,
-)
-from qbeconometrics.inputs.design import LinearDesign, check_linear_design
-from qbeconometrics.inputs.formula import FormulaBlocks, build_blocks, exog_for_prediction
-from qbeconometrics.models.fit_options import (
-    FIT_KEYWORDS,
-    check_learning_rate,
-    check_quasi_likelihood,
-    sample_options,
-)
-from qbeconometrics.moments.basis import MomentBasis, basis_from_triangle
-from qbeconometrics.moments.cost import choose_form
-from qbeconometrics.moments.covariance import CovarianceRule, parse_covariance
-from qbeconometrics.moments.linear import (
-    LinearMomentStatistic,
-    ScaledRows,
-    linear_moment_statistic,
-    scale_rows,
-)
-from qbeconometrics.posterior.propriety import (
-    check_leverage,
-    check_propriety,
-    check_tail,
-    moments_exist,
-)
-from qbeconometrics.posterior.quasi_posterior import QuasiPosterior, build_quasi_posterior
-from qbeconometrics.priors import DataScale, PriorLike, resolve_prior
-from qbeconometrics.results.fit_record import FitRecord
+from qbeconometrics.exceptions import refuse_unknown_keywords
+from qbeconometrics.inputs.design import check_linear_design
+from qbeconometrics.inputs.formula import build_blocks
+from qbeconometrics.models.linear_moments import TYPICAL_EVALUATIONS, LinearMomentsModel
+from qbeconometrics.moments.covariance import parse_covariance
+from qbeconometrics.priors import PriorLike
 from qbeconometrics.results.iv_results import IVResults
-from qbeconometrics.sampling.run import Sample, SampleOptions, sample
-
-EVALUATIONS = ("auto", "statistic", "rows")
-
-# Evaluations that the choice between statistic and rows is made for when no fit is in sight.
-TYPICAL_EVALUATIONS = 12_000
 
 
-class QuasiBayesIV(Model):  # type: ignore[misc]
+class QuasiBayesIV(LinearMomentsModel):
     """Quasi-Bayesian linear regression with instruments.
 
     The posterior comes from the moment conditions E[z (y - x'theta)] = 0 instead of a likelihood
@@ -101,6 +63,8 @@ class QuasiBayesIV(Model):  # type: ignore[misc]
     0.1
     """
 
+    results_class = IVResults
+
     def __init__(
         self,
         endog: ArrayLike,
@@ -111,7 +75,8 @@ class QuasiBayesIV(Model):  # type: ignore[misc]
         **unknown: Any,
     ):
         refuse_unknown_keywords(unknown, ("prior", "missing"), "QuasiBayesIV")
-        self._prepare(check_linear_design(endog, exog, instrument, missing=missing), prior)
+        design = check_linear_design(endog, exog, instrument, missing=missing)
+        self._prepare(design, prior, kept=design.kept, n_dropped=design.n_dropped)
 
     @classmethod
     def from_formula(
@@ -166,307 +131,10 @@ class QuasiBayesIV(Model):  # type: ignore[misc]
         blocks = build_blocks(formula, data, missing=missing, eval_env=eval_env)
         design = check_linear_design(blocks.endog, blocks.exog, blocks.instrument)
         model = cls.__new__(cls)
-        model._prepare(design, prior, blocks)
+        model._prepare(
+            design, prior, recipe=blocks.recipe, kept=blocks.kept, n_dropped=blocks.n_dropped
+        )
         return model
-
-    def _prepare(
-        self, design: LinearDesign, prior: PriorLike, blocks: FormulaBlocks | None = None
-    ) -> None:
-        super().__init__(design.endog, design.exog, missing="none", hasconst=False)
-        self.k_constant = int(design.constant is not None)
-        self.design = design
-        self.instrument = design.instrument
-        self.n_dropped = design.n_dropped + (blocks.n_dropped if blocks else 0)
-        self.prior = resolve_prior(prior, _data_scale(design))
-        self._blocks = blocks
-        if blocks is not None:
-            self.formula = blocks.formula
-
-    @property
-    def endog_names(self) -> str:
-        """Name of the outcome."""
-        return self.design.endog_name
-
-    @property
-    def exog_names(self) -> list[str]:
-        """Names of the regressors."""
-        return list(self.design.exog_names)
-
-    @property
-    def instrument_names(self) -> list[str]:
-        """Names of all instruments, the exogenous regressors among them."""
-        return list(self.design.instrument_names)
-
-    @property
-    def endogenous_names(self) -> list[str]:
-        """Names of the endogenous regressors."""
-        return [self.design.exog_names[j] for j in self.design.endogenous]
-
-    # The moment statistic does not depend on the options of a fit, so it is formed once.
-
-    @cached_property
-    def _basis(self) -> MomentBasis:
-        n, k = self.design.exog.shape
-        return basis_from_triangle(self.design.triangle, n, k, self.design.instrument.shape[1])
-
-    @cached_property
-    def _second_order(self) -> LinearMomentStatistic:
-        return linear_moment_statistic(
-            self.design.endog,
-            self.design.exog,
-            self.design.instrument,
-            self._basis,
-            with_fourth=False,
-        )
-
-    @cached_property
-    def _fourth_order(self) -> LinearMomentStatistic:
-        return linear_moment_statistic(
-            self.design.endog, self.design.exog, self.design.instrument, self._basis
-        )
-
-    @cached_property
-    def _rows(self) -> ScaledRows:
-        return scale_rows(
-            self.design.endog, self.design.exog, self.design.instrument, self._basis
-        )
-
-    def _moments(
-        self, rule: CovarianceRule, evaluation: str, evaluations: int
-    ) -> tuple[LinearMomentStatistic, ScaledRows | None]:
-        """Return the statistic, and the rows where S is to be formed from them."""
-        if rule.cov_type == "nonrobust":
-            return self._second_order, None
-        if evaluation == "auto":
-            n, k = self.design.exog.shape
-            m = self.design.instrument.shape[1]
-            evaluation = choose_form(n, k, m, evaluations)
-        if evaluation == "statistic":
-            return self._fourth_order, None
-        return self._second_order, self._rows
-
-    def quasi_posterior(
-        self,
-        *,
-        quasi_likelihood: str | None = None,
-        cov_type: str = "HC0",
-        cov_kwds: Mapping[str, Any] | None = None,
-        learning_rate: float = 1.0,
-        weight_matrix: ArrayLike | str | None = None,
-        evaluation: str = "auto",
-        evaluations: int = TYPICAL_EVALUATIONS,
-    ) -> QuasiPosterior:
-        """Return the log quasi-posterior that `fit` samples from.
-
-        Parameters
-        ----------
-        quasi_likelihood, cov_type, cov_kwds, learning_rate, weight_matrix
-            As in `fit`.
-        evaluation : {"auto", "statistic", "rows"}
-            Whether S is formed from the moment statistic, at a cost free of n, or from the rows;
-            "auto" takes what is cheaper for so many `evaluations`.
-        evaluations : int
-
-        Returns
-        -------
-        QuasiPosterior
-
-        Raises
-        ------
-        OptionError, ImproperPosteriorError, NumericalError
-        """
-        rule = parse_covariance(cov_type, cov_kwds)
-        name = check_quasi_likelihood(quasi_likelihood, weight_matrix)
-        rate = check_learning_rate(learning_rate)
-        check_choice(evaluation, EVALUATIONS, "evaluation")
-        if isinstance(weight_matrix, (np.ndarray, list, tuple, pd.DataFrame)):
-            weight_matrix = np.asarray(weight_matrix)
-        elif not (weight_matrix is None or isinstance(weight_matrix, str)):
-            raise OptionError("weight_matrix must be None, 'identity' or a square array")
-        n, k = self.design.exog.shape
-        if rule.cov_type == "HC1" and n <= k:
-            raise IdentificationError(f"cov_type='HC1' needs more rows ({n}) than regressors ({k})")
-        check_propriety(
-            self.prior,
-            names=self.design.exog_names,
-            quasi_likelihood=name,
-            rule=rule,
-            m=self.design.instrument.shape[1],
-        )
-        statistic, rows = self._moments(rule, evaluation, evaluations)
-        check_leverage(statistic, rule, name, self._row_label(statistic.leverage_row))
-        return build_quasi_posterior(
-            statistic,
-            rows,
-            rule=rule,
-            quasi_likelihood=name,
-            learning_rate=rate,
-            prior=self.prior,
-            weight_matrix=weight_matrix,
-        )
-
-    def _row_label(self, row: int) -> object:
-        labels = self.design.row_labels
-        return row if labels is None else labels[row]
-
-    def fit(
-        self,
-        sampler: str = "auto",
-        *,
-        draws: int = 2000,
-        tune: int = 1000,
-        chains: int = 4,
-        cores: int | None = None,
-        rng: Any = None,
-        quasi_likelihood: str | None = None,
-        cov_type: str = "HC0",
-        cov_kwds: Mapping[str, Any] | None = None,
-        learning_rate: float = 1.0,
-        weight_matrix: ArrayLike | str | None = None,
-        sampler_kwds: Mapping[str, Any] | None = None,
-        progressbar: bool | None = None,
-        **unknown: Any,
-    ) -> IVResults:
-        """Draw from the quasi-posterior.
-
-        Parameters
-        ----------
-        sampler : {"auto", "rwm", "da", "da-exact", "da-approx", "independent"}
-            "da" is delayed-acceptance random-walk Metropolis (following Tanaka, arXiv 2504.11761);
-            "da-exact" and "da-approx" are the modified forms for linear moments (following Tanaka,
-            arXiv 2511.17117), by default with Student-t proposals, which are our addition; "rwm" is
-            plain Metropolis; "independent" is exact and needs a fixed weight. "auto" is
-            "independent" where that applies, else the winner of a short race in warm-up.
-        draws, tune : int
-            Draws a chain that are kept, and before them draws that are thrown away.
-        chains : int
-        cores : int, optional
-            Threads; default the number of chains, at most the processors. Draws do not depend on it.
-        rng : int, SeedSequence, BitGenerator, Generator or None
-            An int gives the same draws each time; a Generator is spawned.
-        quasi_likelihood : {"cue", "cue-nodet", "two-step"}, optional
-            With S(theta) the covariance of sqrt(n) times the moment mean g(theta):
-            "cue" (default) -1/2 log det S - learning_rate n/2 g'S^-1 g; "cue-nodet" without the
-            determinant; "two-step" with S fixed at the two-stage least squares estimate.
-        cov_type : {"HC0", "HC1", "nonrobust"}
-            How S is estimated; linearmodels' "robust" and "unadjusted" are understood.
-        cov_kwds : dict, optional
-            ``{"centered": True}`` subtracts the moments' mean.
-        learning_rate : float
-        weight_matrix : "identity" or array_like, shape (m, m), optional
-            Weight for "two-step" instead of the inverse of S.
-        sampler_kwds : dict, optional
-            For "da-exact" and "da-approx": "df", degrees of freedom of the proposal (inf is the
-            normal proposal of the paper) and "rho", the share kept of the current position; both
-            "auto" by default.
-        progressbar : bool, optional
-            None shows a bar on terminals when the run takes longer than a second.
-
-        Returns
-        -------
-        IVResults
-
-        Raises
-        ------
-        OptionError
-            For an argument out of range.
-        ImproperPosteriorError
-            If the prior does not make the quasi-posterior integrable.
-
-        Warns
-        -----
-        ConvergenceWarning, TailWarning, WeakInstrumentWarning, InterruptedWarning
-
-        Examples
-        --------
-        >>> import qbeconometrics as qb
-        >>> data = qb.datasets.load("ajr2001").query("baseco == 1")
-        >>> model = qb.QuasiBayesIV.from_formula("logpgp95 ~ [avexpr ~ logem4]", data)
-        >>> res = model.fit(quasi_likelihood="two-step", rng=0)
-        >>> res.conf_int().shape
-        (2, 2)
-        """
-        refuse_unknown_keywords(unknown, FIT_KEYWORDS, "fit")
-        options = sample_options(
-            sampler=sampler,
-            draws=draws,
-            tune=tune,
-            chains=chains,
-            cores=cores,
-            rng=rng,
-            sampler_kwds=sampler_kwds,
-            progressbar=progressbar,
-        )
-        posterior = self.quasi_posterior(
-            quasi_likelihood=quasi_likelihood,
-            cov_type=cov_type,
-            cov_kwds=cov_kwds,
-            learning_rate=learning_rate,
-            weight_matrix=weight_matrix,
-            evaluations=options.chains * (options.draws + options.tune),
-        )
-        drawn = sample(posterior, options)
-        rule = parse_covariance(cov_type, cov_kwds)
-        name = check_quasi_likelihood(quasi_likelihood, weight_matrix)
-        notes = [*drawn.notes, *_tail_notes(posterior, drawn)]
-        if drawn.interrupted:
-            warnings.warn(
-                f"interrupted: kept {drawn.draws.shape[1]} of {options.draws} draws a chain",
-                InterruptedWarning,
-                stacklevel=2,
-            )
-        record = self._record(posterior, drawn, options, rule, name, float(learning_rate), notes)
-        results = IVResults(self, record)
-        results.warn_if_unreliable()
-        return results
-
-    def _record(
-        self,
-        posterior: QuasiPosterior,
-        drawn: Sample,
-        options: SampleOptions,
-        rule: CovarianceRule,
-        quasi_likelihood: str,
-        learning_rate: float,
-        notes: list[str],
-    ) -> FitRecord:
-        basis = posterior.basis
-        exact_mean = exact_cov = None
-        if drawn.exact:
-            exact_mean = basis.to_params(drawn.surrogate.mean)
-            root = basis.regressor_map @ drawn.surrogate.root
-            exact_cov = root @ root.T
-        return FitRecord(
-            draws=basis.to_params(drawn.draws),
-            log_density=drawn.log_density,
-            param_names=self.design.exog_names,
-            endog_name=self.design.endog_name,
-            model_name=type(self).__name__,
-            formula=self._blocks.formula if self._blocks else None,
-            nobs=len(self.design.endog),
-            n_dropped=self.n_dropped,
-            instrument_names=self.design.instrument_names,
-            endogenous_names=tuple(self.endogenous_names),
-            mode=basis.to_params(drawn.mode.point),
-            exact_mean=exact_mean,
-            exact_cov=exact_cov,
-            moments_exist=moments_exist(
-                self.prior, self._second_order, quasi_likelihood=quasi_likelihood, rule=rule
-            ),
-            quasi_likelihood=quasi_likelihood,
-            cov_type=rule.cov_type,
-            cov_kwds={"centered": rule.centered},
-            learning_rate=learning_rate,
-            prior=self.prior.description,
-            sampler=drawn.sampler,
-            sampler_reason=drawn.reason,
-            sampler_settings=drawn.settings,
-            sampler_stats=drawn.stats,
-            draws_requested=options.draws,
-            tune=options.tune,
-            interrupted=drawn.interrupted,
-            notes=tuple(notes),
-        )
 
     def first_stage(
         self, cov_type: str = "HC0", cov_kwds: Mapping[str, Any] | None = None
@@ -519,49 +187,3 @@ class QuasiBayesIV(Model):  # type: ignore[misc]
         rule = parse_covariance(cov_type, keywords)
         statistic, rows = self._moments(rule, "auto", TYPICAL_EVALUATIONS)
         return j_statistic(statistic, rows, rule=rule, weight=weight)
-
-    def predict(self, params: ArrayLike, exog: ArrayLike | None = None) -> NDArray[np.float64]:
-        """Return ``exog @ params``; `exog` is a checked matrix, by default the model's own."""
-        matrix = self.design.exog if exog is None else np.asarray(exog, dtype=float)
-        return matrix @ np.asarray(params, dtype=float)
-
-    def _prediction_matrix(self, data: Any) -> pd.DataFrame:
-        """Regressors from new data, through the formula."""
-        if self._blocks is None:
-            raise OptionError("the model was not built from a formula; use transform=False")
-        return exog_for_prediction(self._blocks, data)
-
-
-def _data_scale(design: LinearDesign) -> DataScale:
-    n = len(design.endog)
-    m = design.instrument.shape[1]
-    k = design.exog.shape[1]
-    lengths = np.linalg.norm(design.triangle[:, m:], axis=0) / np.sqrt(n)
-    return DataScale(
-        names=design.exog_names,
-        endog_mean=design.endog_mean,
-        endog_sd=design.endog_sd,
-        endog_root_mean_square=float(lengths[k]),
-        exog_means=design.column_means,
-        exog_sds=design.column_sds,
-        exog_root_mean_squares=lengths[:k],
-        constant=design.constant,
-    )
-
-
-def _tail_notes(posterior: QuasiPosterior, drawn: Sample) -> list[str]:
-    """Warn, and say in the summary, if the region far from the mode matters."""
-    if drawn.exact:
-        return []
-    check = check_tail(
-        posterior, drawn.mode.point, drawn.surrogate.root, np.random.default_rng(0)
-    )
-    if check is None or not check.noticeable:
-        return []
-    sentence = (
-        "The region far from the mode holds a noticeable share of the quasi-posterior (log ratio "
-        f"{check.log_ratio:.1f} to the mass around the mode): there the prior decides, not the data. "
-        "Tighten the prior, or use quasi_likelihood='two-step'."
-    )
-    warnings.warn(sentence, TailWarning, stacklevel=3)
-    return [sentence]

@@ -59,10 +59,6 @@ class LinearMomentStatistic:
         Sum of w.
     fourth : ndarray, shape ((k + 1)(k + 2)/2, m (m + 1)/2), or None
         Sum of w_a w_b z_j z_l, both pairs packed by rows of the lower triangle; None if left out.
-    leverage : float
-        Largest z'(Z'Z)^-1 z of a row (of the blocks that were merged).
-    leverage_row : int
-        The position of that row.
     """
 
     basis: MomentBasis
@@ -72,8 +68,6 @@ class LinearMomentStatistic:
     row_product: FloatArray
     row_sum: FloatArray
     fourth: FloatArray | None
-    leverage: float
-    leverage_row: int
 
     @property
     def k(self) -> int:
@@ -131,7 +125,6 @@ def linear_moment_statistic(
     row_product = np.zeros((k + 1, k + 1))
     row_sum = np.zeros(k + 1)
     fourth = np.zeros((len(w_row), len(z_row))) if with_fourth else None
-    leverage, leverage_row = 0.0, 0
     for block in _block_slices(n, len(w_row) + len(z_row) + k + m + 1):
         rows = scale_rows(endog[block], exog[block], instrument[block], basis)
         w = np.column_stack([rows.residual, rows.regressor])
@@ -142,22 +135,27 @@ def linear_moment_statistic(
         row_sum += w.sum(axis=0)
         if fourth is not None:
             fourth += (w[:, w_row] * w[:, w_column]).T @ (z[:, z_row] * z[:, z_column])
-        # Z_w'Z_w = n I in this basis.
-        block_leverage = np.einsum("ij,ij->i", z, z) / n
-        largest = int(block_leverage.argmax())
-        if block_leverage[largest] > leverage:
-            leverage, leverage_row = float(block_leverage[largest]), block.start + largest
-    return LinearMomentStatistic(
-        basis,
-        n,
-        cross,
-        instrument_product,
-        row_product,
-        row_sum,
-        fourth,
-        leverage,
-        leverage_row,
-    )
+    return LinearMomentStatistic(basis, n, cross, instrument_product, row_product, row_sum, fourth)
+
+
+def largest_leverage(instrument: FloatArray, basis: MomentBasis) -> tuple[float, int]:
+    """Return the largest z'(Z'Z)^-1 z of a row, and its position.
+
+    Parameters
+    ----------
+    instrument : ndarray, shape (n, m)
+    basis : MomentBasis
+        Made from the same rows, so that Z_w'Z_w = n I.
+    """
+    n, m = instrument.shape
+    leverage, row = 0.0, 0
+    for block in _block_slices(n, 2 * m):
+        z = instrument[block] @ basis.instrument_map
+        of_block = np.einsum("ij,ij->i", z, z) / n
+        largest = int(of_block.argmax())
+        if of_block[largest] > leverage:
+            leverage, row = float(of_block[largest]), block.start + largest
+    return leverage, row
 
 
 def unpack_symmetric(packed: FloatArray, order: int) -> FloatArray:
@@ -182,7 +180,9 @@ def change_basis(statistic: LinearMomentStatistic, basis: MomentBasis) -> Linear
     if fourth is not None:
         full = unpack_symmetric(fourth, statistic.m)
         full = columns.T @ full @ columns
-        full = np.moveaxis(unpack_symmetric(np.moveaxis(full, 0, -1), statistic.k + 1), (-2, -1), (0, 1))
+        full = np.moveaxis(
+            unpack_symmetric(np.moveaxis(full, 0, -1), statistic.k + 1), (-2, -1), (0, 1)
+        )
         full = np.einsum("ca,db,cdjl->abjl", rows, rows, full, optimize=True)
         full = full[np.tril_indices(statistic.k + 1)]
         fourth = pack_symmetric(full)
@@ -214,7 +214,6 @@ def merge(first: LinearMomentStatistic, second: LinearMomentStatistic) -> Linear
         raise InputError("cannot merge: only one statistic has the fourth-order sums")
     second = change_basis(second, first.basis)
     fourth = None if first.fourth is None else first.fourth + second.fourth
-    higher = first if first.leverage >= second.leverage else second
     return replace(
         first,
         n=first.n + second.n,
@@ -223,13 +222,16 @@ def merge(first: LinearMomentStatistic, second: LinearMomentStatistic) -> Linear
         row_product=first.row_product + second.row_product,
         row_sum=first.row_sum + second.row_sum,
         fourth=fourth,
-        leverage=higher.leverage,
-        leverage_row=higher.leverage_row + (0 if higher is first else first.n),
     )
 
 
 def covariance_statistic(statistic: LinearMomentStatistic, rule: CovarianceRule) -> FloatArray:
-    """Return T ((k + 1)(k + 2)/2, m (m + 1)/2) with S = sum c_ab phi_a phi_b T_ab for an HC rule."""
+    """Return T with S = sum c_ab phi_a phi_b T_ab for an HC rule.
+
+    Returns
+    -------
+    ndarray, shape ((k + 1)(k + 2)/2, m (m + 1)/2)
+    """
     if statistic.fourth is None:
         raise InputError("the statistic was formed without the fourth-order sums")
     n = statistic.n
@@ -237,9 +239,10 @@ def covariance_statistic(statistic: LinearMomentStatistic, rule: CovarianceRule)
     if rule.centered:
         mean = (statistic.cross / n).T
         row, column = np.tril_indices(statistic.k + 1)
-        j, l = np.tril_indices(statistic.m)
+        first, second = np.tril_indices(statistic.m)
         tensor -= 0.5 * (
-            mean[row][:, j] * mean[column][:, l] + mean[row][:, l] * mean[column][:, j]
+            mean[row][:, first] * mean[column][:, second]
+            + mean[row][:, second] * mean[column][:, first]
         )
     return tensor * rule.small_sample_factor(n, statistic.k)
 

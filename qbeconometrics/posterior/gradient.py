@@ -26,7 +26,7 @@ def log_density_and_gradient(
     gradient : ndarray, shape (k,)
     """
     arrays = target.arrays
-    k, m = target.n_params, target.n_moments
+    k = target.n_params
     likelihood, prior = target.evaluate(point[None, :])
     if not np.isfinite(likelihood[0] + prior[0]):
         return -np.inf, np.zeros(k)

@@ -96,19 +96,22 @@ def moments_exist(
     return bool(decay > 1), bool(decay > 2)
 
 
-def check_leverage(
-    statistic: LinearMomentStatistic, rule: CovarianceRule, quasi_likelihood: str, row_label: object
-) -> None:
-    """Refuse an instrument row that is alone in some direction.
+def check_leverage(leverage: float, row_label: object) -> None:
+    """Refuse an instrument row that is alone in some direction, for "cue" with an HC rule.
+
+    Parameters
+    ----------
+    leverage : float
+        The largest z'(Z'Z)^-1 z.
+    row_label : object
+        Of that row.
 
     Raises
     ------
     ImproperPosteriorError
         Naming the row.
     """
-    if quasi_likelihood != "cue" or rule.cov_type == "nonrobust":
-        return
-    if statistic.leverage > LEVERAGE_LIMIT:
+    if leverage > LEVERAGE_LIMIT:
         raise ImproperPosteriorError(
             f"row {row_label!r} is the only one with a value in some combination of the "
             "instruments (leverage 1, such as a dummy for a single row): the covariance of the "

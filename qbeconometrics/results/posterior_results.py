@@ -191,19 +191,21 @@ class PosteriorResults(Results):  # type: ignore[misc]
         return self._multivariate_ess.value
 
     def mcse(self) -> pd.DataFrame:
-        """Monte Carlo standard errors, columns ``mean``, ``sd``, ``median``; 0 where exact."""
-        draws = self.record.draws
+        """Monte Carlo standard errors, columns ``mean``, ``sd``, ``median``; 0 where exact.
+
+        NaN for mean and sd where the posterior variance does not exist.
+        """
+        draws, names = self.record.draws, list(self.record.param_names)
+        if self.record.exact:
+            return pd.DataFrame(0.0, index=names, columns=["mean", "sd", "median"])
         columns = {
             "mean": convergence.mean_mcse(draws),
             "sd": convergence.sd_mcse(draws),
             "median": convergence.quantile_mcse(draws, 0.5),
         }
-        table = pd.DataFrame(columns, index=list(self.record.param_names))
-        if self.record.exact:
-            table[:] = 0.0
-        if not self.record.moments_exist[1]:
-            table["sd"] = np.nan
-            table["mean"] = np.nan
+        table = pd.DataFrame(columns, index=names)
+        if not all(self.record.moments_exist):
+            table[["mean", "sd"]] = np.nan
         return table
 
     @property

@@ -77,9 +77,7 @@ def warm_up(
     """
     sampler = SAMPLERS[settings.sampler]
     if not sampler.is_random_walk:
-        return settings, run_chains(
-            target, settings, states, tune, cores=cores, progress=progress
-        )
+        return settings, run_chains(target, settings, states, tune, cores=cores, progress=progress)
     assert settings.proposal_root is not None
     k = target.n_params
     adapting = replace(settings, goal=acceptance_goal(k, delayed=settings.sampler == "da"))

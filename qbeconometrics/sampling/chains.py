@@ -1,8 +1,8 @@
 """Run several chains in threads, block by block.
 
-Between blocks the main thread stores draws, reports progress and hears Ctrl-C. Chains take turns, so
-that an interrupted run has about as many draws of each. The size of a block follows the clock, which
-changes no draw.
+Between blocks the main thread stores draws, reports progress and hears Ctrl-C. Chains take turns,
+so that an interrupted run has about as many draws of each. The size of a block follows the clock,
+which changes no draw.
 """
 
 from __future__ import annotations
@@ -136,6 +136,4 @@ def run_chains(
                 future.cancel()
             raise
     complete = min(done)
-    return ChainRun(
-        tuple(current), draws[:, :complete], log_density[:, :complete], interrupted
-    )
+    return ChainRun(tuple(current), draws[:, :complete], log_density[:, :complete], interrupted)

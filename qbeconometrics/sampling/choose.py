@@ -178,9 +178,7 @@ class Race:
         )
 
 
-def race_modified(
-    race: Race, sampler: str, df: float | str, rho: float | str
-) -> Entry:
+def race_modified(race: Race, sampler: str, df: float | str, rho: float | str) -> Entry:
     """Tune a modified sampler: degrees of freedom first, then partial refreshment if it stalls."""
     base_rho = 0.0 if rho == "auto" else float(rho)
     candidates = DF_CANDIDATES if df == "auto" else (float(df),)

@@ -140,7 +140,9 @@ def _is_number(value: Any) -> bool:
 
 def _independent_applies(posterior: QuasiPosterior) -> bool:
     """A fixed weight and a normal prior give an exactly normal quasi-posterior."""
-    fixed = posterior.target.form == "proportional" and "scale_matrix" not in posterior.target.arrays
+    fixed = (
+        posterior.target.form == "proportional" and "scale_matrix" not in posterior.target.arrays
+    )
     return fixed and posterior.prior.is_normal
 
 
@@ -279,8 +281,8 @@ def _independent_sample(
     surrogate = normal_surrogate(target, np.zeros(k))
     draws = np.stack(
         [
-            surrogate.mean + np.random.default_rng(seed).standard_normal((options.draws, k))
-            @ surrogate.root.T
+            surrogate.mean
+            + np.random.default_rng(seed).standard_normal((options.draws, k)) @ surrogate.root.T
             for seed in seeds[: options.chains]
         ]
     )

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from qbeconometrics.exceptions import NumericalError
 from qbeconometrics.kernels import _delayed_acceptance as kernels
 from qbeconometrics.kernels._linear_moments import LinearMomentTarget
-from qbeconometrics.exceptions import NumericalError
 from qbeconometrics.moments.cost import NS_CALL, ProblemSize, evaluation_cost, surrogate_cost
 from qbeconometrics.moments.linear import pack_symmetric
 from qbeconometrics.sampling.state import ChainState
@@ -141,7 +141,9 @@ def _modified(exact: bool) -> Advance:
             exact=exact,
         )
         _check_ready(ready)
-        return replace(state, position=position, generator=dict(bits.state), counters=counters), block
+        return replace(
+            state, position=position, generator=dict(bits.state), counters=counters
+        ), block
 
     return advance
 

@@ -202,5 +202,5 @@ def test_rank_messages_mention_dropped_rows(data):
 
 def test_missing_must_be_known(data):
     y, x, _ = data
-    with pytest.raises(OptionError, match="missing='dorp' is not known. Did you mean 'drop'"):
+    with pytest.raises(OptionError, match=r"missing='dorp' is not known\. Did you mean 'drop'"):
         check_linear_design(y, x, missing="dorp")

@@ -1,0 +1,40 @@
+"""Names and options of the covariance rules."""
+
+import pytest
+
+from qbeconometrics.exceptions import OptionError, UnknownKeywordError
+from qbeconometrics.moments.covariance import CovarianceRule, parse_covariance
+
+
+@pytest.mark.parametrize(
+    ("word", "cov_type"),
+    [("HC0", "HC0"), ("HC1", "HC1"), ("robust", "HC0"), ("unadjusted", "nonrobust")],
+)
+def test_words(word, cov_type):
+    assert parse_covariance(word) == CovarianceRule(cov_type, False)
+
+
+def test_unknown_type_is_named():
+    with pytest.raises(OptionError, match="'nonrobst' is not known. Did you mean 'nonrobust'"):
+        parse_covariance("nonrobst")
+
+
+def test_unknown_keyword_is_named():
+    with pytest.raises(UnknownKeywordError, match=r"'centred'.*Did you mean 'centered'"):
+        parse_covariance("HC0", {"centred": True})
+
+
+@pytest.mark.parametrize("value", [1, "yes", None])
+def test_centered_must_be_bool(value):
+    with pytest.raises(OptionError, match="centered"):
+        parse_covariance("HC0", {"centered": value})
+
+
+def test_keywords_must_be_a_dict():
+    with pytest.raises(OptionError, match="cov_kwds must be a dict"):
+        parse_covariance("HC0", True)
+
+
+def test_small_sample_factor():
+    assert CovarianceRule("HC1").small_sample_factor(100, 20) == 1.25
+    assert CovarianceRule("HC0").small_sample_factor(100, 20) == 1.0

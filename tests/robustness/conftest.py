@@ -1,0 +1,116 @@
+"""What every model class is put through: drivers, clean data, and a guard of global state.
+
+A new model class costs one line in `DRIVERS`.
+"""
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import qbeconometrics as qb
+from qbeconometrics import exceptions
+from qbeconometrics.exceptions import QBEconometricsError, QBEconometricsWarning
+
+
+@dataclass(frozen=True)
+class Driver:
+    """How the suite makes a model of one class."""
+
+    name: str
+    construct: Callable
+    from_formula: Callable
+
+
+DRIVERS = [
+    Driver("QuasiBayesIV", qb.QuasiBayesIV, qb.QuasiBayesIV.from_formula),
+]
+
+SHORT_FIT = {"draws": 20, "tune": 20, "chains": 1, "cores": 1, "rng": 0, "progressbar": False}
+
+
+@dataclass(frozen=True)
+class CleanData:
+    """A frame and the blocks of its regression; each call gives new copies."""
+
+    frame: pd.DataFrame
+
+    def blocks(self):
+        """Outcome, regressors and instruments with labels."""
+        names = {
+            "endog": "wage",
+            "exog": ["one", "exper", "union", "educ"],
+            "instrument": ["one", "exper", "union", "near", "quarter"],
+        }
+        return {block: self.frame[columns].copy() for block, columns in names.items()}
+
+    def arrays(self):
+        """The same without labels."""
+        return {name: block.to_numpy().copy() for name, block in self.blocks().items()}
+
+
+@pytest.fixture(params=DRIVERS, ids=lambda driver: driver.name)
+def driver(request):
+    return request.param
+
+
+@pytest.fixture
+def short_fit():
+    """Fit a model with few draws; keywords change the options."""
+
+    def fit(model, **changes):
+        with warnings.catch_warnings():
+            # Twenty draws never satisfy the checks of convergence.
+            warnings.simplefilter("ignore", QBEconometricsWarning)
+            return model.fit(**{**SHORT_FIT, **changes})
+
+    return fit
+
+
+@pytest.fixture
+def refused():
+    """Context manager that expects one of our named errors, with words in its message."""
+
+    def expect(error, words):
+        kind = getattr(exceptions, error)
+        assert issubclass(kind, QBEconometricsError)
+        assert issubclass(kind, ValueError)
+        return pytest.raises(kind, match=f"(?s){words}")
+
+    return expect
+
+
+@pytest.fixture(autouse=True)
+def _global_random_state_does_not_move():
+    before = np.random.get_state()  # noqa: NPY002
+    yield
+    after = np.random.get_state()  # noqa: NPY002
+    assert before[0] == after[0]
+    np.testing.assert_array_equal(before[1], after[1])
+    assert before[2:] == after[2:]
+
+
+@pytest.fixture
+def clean():
+    """Labelled blocks wage ~ 1 + exper + union + educ, with instruments near and quarter.
+
+    All numbers are multiples of 1/64, so that float32 holds them exactly.
+    """
+    rng = np.random.default_rng(20)
+    n = 60
+    near, quarter, exper, error = rng.normal(size=(4, n))
+    union = rng.integers(0, 2, size=n)
+    educ = 12 + near + quarter + exper + error
+    wage = 1 + educ + exper + union + 2 * error + rng.normal(size=n)
+    frame = pd.DataFrame(
+        {
+            "wage": wage, "one": np.ones(n), "exper": exper, "union": union, "educ": educ,
+            "near": near, "quarter": quarter,
+        },
+        index=[f"p{i}" for i in range(n)],
+    )  # fmt: skip
+    frame = (frame * 64).round() / 64
+    return CleanData(frame)
