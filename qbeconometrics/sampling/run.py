@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -185,7 +185,7 @@ def sample(posterior: QuasiPosterior, options: SampleOptions) -> Sample:
         target, mode.point, surrogate.root, [seed.spawn(1)[0] for seed in seeds[:-1]]
     )
     states = [new_state(x, seed) for x, seed in zip(starts, seeds[:-1], strict=True)]
-    setup = time.perf_counter() - began
+    started = time.perf_counter()
     total = options.chains * (options.tune + options.draws)
     with ProgressDisplay(total, options.progressbar, settings.sampler) as progress:
         settings, warm = warm_up(
@@ -193,7 +193,8 @@ def sample(posterior: QuasiPosterior, options: SampleOptions) -> Sample:
         )
         if warm.interrupted:
             raise KeyboardInterrupt
-        states = [_fresh_counters(state) for state in warm.states]
+        states = [replace(state, counters=np.zeros_like(state.counters)) for state in warm.states]
+        warmed = time.perf_counter()
         run = run_chains(
             target, settings, states, options.draws, cores=options.cores, progress=progress
         )
@@ -207,17 +208,11 @@ def sample(posterior: QuasiPosterior, options: SampleOptions) -> Sample:
         settings.sampler,
         _reported_settings(settings),
         choice.reason,
-        _statistics(run, setup, time.perf_counter() - began),
+        _statistics(run, began=began, started=started, warmed=warmed),
         False,
         run.interrupted,
         tuple(notes),
     )
-
-
-def _fresh_counters(state: Any) -> Any:
-    from dataclasses import replace
-
-    return replace(state, counters=np.zeros_like(state.counters))
 
 
 def _choose(
@@ -306,6 +301,7 @@ def _independent_sample(
             "nonfinite": 0,
             "evaluations": 0,
             "setup_seconds": setup,
+            "sampling_seconds": seconds - setup,
             "seconds": seconds,
         },
         True,
@@ -319,7 +315,9 @@ def _reported_settings(settings: Settings) -> dict[str, Any]:
     return {"df": settings.df, "rho": settings.rho}
 
 
-def _statistics(run: ChainRun, setup: float, seconds: float) -> dict[str, Any]:
+def _statistics(run: ChainRun, *, began: float, started: float, warmed: float) -> dict[str, Any]:
+    """Counters as rates, and seconds in all, of the set-up and of the draws that are kept."""
+    ended = time.perf_counter()
     counters = np.array([state.counters for state in run.states], dtype=float)
     proposed, passed, accepted, nonfinite = counters.T
     return {
@@ -330,6 +328,7 @@ def _statistics(run: ChainRun, setup: float, seconds: float) -> dict[str, Any]:
         "acceptance_rate": accepted / proposed,
         "nonfinite": int(nonfinite.sum()),
         "evaluations": int(passed.sum()),
-        "setup_seconds": setup,
-        "seconds": seconds,
+        "setup_seconds": started - began,
+        "sampling_seconds": ended - warmed,
+        "seconds": ended - began,
     }
