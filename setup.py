@@ -15,6 +15,8 @@ KERNELS = ["_cholesky", "_linear_moments", "_delayed_acceptance"]
 # A debug build checks every index; QBECONOMETRICS_SANITIZE=address,undefined instruments the code.
 DEBUG = os.environ.get("QBECONOMETRICS_DEBUG", "") == "1"
 SANITIZE = os.environ.get("QBECONOMETRICS_SANITIZE", "")
+# An optimised build that keeps its symbols, for profilers.
+SYMBOLS = os.environ.get("QBECONOMETRICS_SYMBOLS", "") == "1"
 # The stable interface of Python 3.11 gives one wheel for all later versions.
 STABLE_ABI = not (DEBUG or sysconfig.get_config_var("Py_GIL_DISABLED"))
 
@@ -37,7 +39,7 @@ def compiler_flags() -> tuple[list[str], list[str]]:
     if SANITIZE:
         compile_flags += [f"-fsanitize={SANITIZE}", "-fno-omit-frame-pointer", "-g"]
         link_flags += [f"-fsanitize={SANITIZE}"]
-    elif not DEBUG:
+    elif not (DEBUG or SYMBOLS):
         compile_flags += ["-g0"]
         if sys.platform == "linux":
             link_flags += ["-Wl,-s"]

@@ -82,9 +82,9 @@ def returns_to_schooling(arguments: Arguments) -> None:
     data = datasets.load("card1995")
     say(
         wrap(
-            f"The return to schooling in {len(data):,} young men of 1976. Years of schooling (educ) "
-            "are endogenous; the instruments say whether a man grew up near a two-year (nearc2) or a "
-            f"four-year college (nearc4). Data: {data.attrs['citation']}"
+            f"The return to schooling in {len(data):,} young men of 1976. Years of schooling "
+            "(educ) are endogenous; the instruments say whether a man grew up near a two-year "
+            f"(nearc2) or a four-year college (nearc4). Data: {data.attrs['citation']}"
         )
     )
     equations = [
@@ -117,7 +117,7 @@ def read_table(path: str) -> pd.DataFrame:
         with warnings.catch_warnings():
             # Rows that are longer than the header would lose cells with a mere warning.
             warnings.simplefilter("error", pd.errors.ParserWarning)
-            return pd.read_csv(path, index_col=False, skipinitialspace=True, low_memory=False)
+            table = pd.read_csv(path, index_col=False, skipinitialspace=True, low_memory=False)
     except QBEconometricsError:
         raise
     except (OSError, EOFError, ValueError, pd.errors.ParserWarning) as error:
@@ -125,6 +125,11 @@ def read_table(path: str) -> pd.DataFrame:
         raise InputError(
             f"--data {path} cannot be read as comma-separated values: {reason}"
         ) from error
+    if len(table.columns) == 1 and any(mark in str(table.columns[0]) for mark in ";\t|"):
+        raise InputError(
+            f"--data {path} has the one column {table.columns[0]!r}. Separate columns by commas."
+        )
+    return table
 
 
 def fit_and_print(
@@ -178,16 +183,16 @@ def print_comparison(fits: Sequence[LabelledFit], arguments: Arguments, heading:
     cov_type = fits[0].results.record.cov_type
     say(
         wrap(
-            f"OLS and 2SLS: estimate, {cov_type} standard error, {percent} interval from the normal "
-            f"distribution. Quasi-Bayes: mean, standard deviation, median and {percent} equal-tailed "
-            "interval of the quasi-posterior."
+            f"OLS and 2SLS: estimate, {cov_type} standard error, {percent} interval from the "
+            "normal distribution. Quasi-Bayes: mean, standard deviation, median and "
+            f"{percent} equal-tailed interval of the quasi-posterior."
         )
     )
 
 
 def wrap(text: str) -> str:
     """Wrap a paragraph, breaking words that are longer than a line."""
-    return textwrap.fill(text)
+    return textwrap.fill(text, WIDTH)
 
 
 def say(text: str) -> None:

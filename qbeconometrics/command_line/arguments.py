@@ -36,6 +36,9 @@ Tables go to standard output, progress, warnings and errors to standard error. T
 or 2 if an argument, the file or the formula cannot be used.
 """
 
+# Beyond all memory, and well within a 64-bit integer.
+LARGEST_NUMBER = 10**12
+
 
 @dataclass(frozen=True, slots=True)
 class Arguments:
@@ -73,10 +76,10 @@ class OneLineParser(argparse.ArgumentParser):
 
 
 def whole_number(text: str) -> int:
-    """Return a whole number that is not negative."""
+    """Return a whole number from 0 to `LARGEST_NUMBER`."""
     number = int(text)
-    if number < 0:
-        raise argparse.ArgumentTypeError(f"{text} is negative")
+    if not 0 <= number <= LARGEST_NUMBER:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and {LARGEST_NUMBER:,}")
     return number
 
 

@@ -139,14 +139,14 @@ def _classical_line(name: str, fit: LeastSquares, place: int, alpha: float) -> L
 
 
 def _posterior_line(name: str, results: IVResults, param: str, alpha: float) -> Line:
-    lower, upper = results.conf_int(alpha=alpha).loc[param]
+    ends = results.conf_int(alpha=alpha).loc[param].to_numpy(dtype=float)
     return Line(
         name,
         float(results.params[param]),
         float(results.bse[param]),
         float(results.median[param]),
-        float(lower),
-        float(upper),
+        float(ends[0]),
+        float(ends[1]),
     )
 
 

@@ -21,8 +21,8 @@ from qbeconometrics.moments.covariance import CovarianceRule
 
 FloatArray = NDArray[np.float64]
 
-# Rows are taken in blocks whose products fill about this many numbers (16 MB).
-BLOCK_NUMBERS = 2_000_000
+# Rows are taken in blocks whose products fill about this many numbers: the second-level cache.
+BLOCK_NUMBERS = 250_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +92,20 @@ def scale_rows(
 
 
 def _block_slices(n: int, width: int) -> Iterator[slice]:
-    rows = max(256, min(16_384, BLOCK_NUMBERS // width))
+    rows = max(256, min(4_096, BLOCK_NUMBERS // width))
     for start in range(0, n, rows):
         yield slice(start, min(n, start + rows))
+
+
+def _pair_products(columns: FloatArray) -> FloatArray:
+    """Return products of the rows of `columns` (p, block), pairs packed by rows."""
+    p, block = columns.shape
+    products = np.empty((p * (p + 1) // 2, block))
+    start = 0
+    for j in range(p):
+        np.multiply(columns[: j + 1], columns[j], out=products[start : start + j + 1])
+        start += j + 1
+    return products
 
 
 def linear_moment_statistic(
@@ -118,23 +129,24 @@ def linear_moment_statistic(
     """
     n, k = exog.shape
     m = instrument.shape[1]
-    w_row, w_column = np.tril_indices(k + 1)
-    z_row, z_column = np.tril_indices(m)
     cross = np.zeros((m, k + 1))
     instrument_product = np.zeros((m, m))
     row_product = np.zeros((k + 1, k + 1))
     row_sum = np.zeros(k + 1)
-    fourth = np.zeros((len(w_row), len(z_row))) if with_fourth else None
-    for block in _block_slices(n, len(w_row) + len(z_row) + k + m + 1):
-        rows = scale_rows(endog[block], exog[block], instrument[block], basis)
-        w = np.column_stack([rows.residual, rows.regressor])
-        z = rows.instrument
-        cross += z.T @ w
-        instrument_product += z.T @ z
-        row_product += w.T @ w
-        row_sum += w.sum(axis=0)
+    pairs, packed = (k + 1) * (k + 2) // 2, m * (m + 1) // 2
+    fourth = np.zeros((pairs, packed)) if with_fourth else None
+    for block in _block_slices(n, pairs + packed + k + m + 1):
+        # Rows of the data lie along the last axis, so that products run over contiguous numbers.
+        w = np.empty((k + 1, block.stop - block.start))
+        w[0] = endog[block] - exog[block] @ basis.centre
+        np.matmul(basis.regressor_map.T, exog[block].T, out=w[1:])
+        z = basis.instrument_map.T @ instrument[block].T
+        cross += z @ w.T
+        instrument_product += z @ z.T
+        row_product += w @ w.T
+        row_sum += w.sum(axis=1)
         if fourth is not None:
-            fourth += (w[:, w_row] * w[:, w_column]).T @ (z[:, z_row] * z[:, z_column])
+            fourth += _pair_products(w) @ _pair_products(z).T
     return LinearMomentStatistic(basis, n, cross, instrument_product, row_product, row_sum, fourth)
 
 
@@ -150,8 +162,8 @@ def largest_leverage(instrument: FloatArray, basis: MomentBasis) -> tuple[float,
     n, m = instrument.shape
     leverage, row = 0.0, 0
     for block in _block_slices(n, 2 * m):
-        z = instrument[block] @ basis.instrument_map
-        of_block = np.einsum("ij,ij->i", z, z) / n
+        z = basis.instrument_map.T @ instrument[block].T
+        of_block = np.einsum("ji,ji->i", z, z) / n
         largest = int(of_block.argmax())
         if of_block[largest] > leverage:
             leverage, row = float(of_block[largest]), block.start + largest
