@@ -302,8 +302,8 @@ def resolve_prior(prior: PriorLike, scale: DataScale) -> ResolvedPrior:
         mean = _vector(prior.mean, names, "Normal mean")
         if prior.cov is not None:
             covariance = _aligned_covariance(prior.cov, names)
-            precision = np.linalg.inv(covariance)
-            precision = (precision + precision.T) / 2
+            inverse = np.linalg.inv(covariance)
+            precision = np.asarray((inverse + inverse.T) / 2, dtype=np.float64)
         else:
             precision = np.diag(_vector(prior.sd, names, "Normal sd") ** -2.0)
         return ResolvedPrior(precision, mean, none, none, none, (repr(prior),), False)
@@ -383,7 +383,7 @@ def _resolve_by_name(by_name: dict[str, Prior], scale: DataScale) -> ResolvedPri
     matrix = shift.T @ (precision[:, None] * shift)
     return ResolvedPrior(
         precision=(matrix + matrix.T) / 2,
-        mean=np.linalg.solve(shift, mean),
+        mean=np.asarray(np.linalg.solve(shift, mean), dtype=np.float64),
         df=df,
         loc=loc,
         scale=width,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import solve_triangular
+from scipy.linalg import solve, solve_triangular
 
 FloatArray = NDArray[np.float64]
 
@@ -40,8 +40,10 @@ class MomentBasis:
 
     def to_scaled(self, params: FloatArray) -> FloatArray:
         """Map coefficients (..., k) to scaled coordinates."""
+        k = len(self.centre)
         difference = np.asarray(params, dtype=float) - self.centre
-        return np.linalg.solve(self.regressor_map, difference[..., None])[..., 0]
+        scaled: FloatArray = solve(self.regressor_map, difference.reshape(-1, k).T).T
+        return scaled.reshape(difference.shape)
 
 
 def basis_from_triangle(triangle: FloatArray, n: int, k: int, m: int) -> MomentBasis:
@@ -82,6 +84,6 @@ def basis_change(old: MomentBasis, new: MomentBasis) -> tuple[FloatArray, FloatA
     k = len(old.centre)
     change = np.zeros((k + 1, k + 1))
     change[0, 0] = 1.0
-    change[1:, 0] = -np.linalg.solve(old.regressor_map, new.centre - old.centre)
-    change[1:, 1:] = np.linalg.solve(old.regressor_map, new.regressor_map)
-    return change, np.linalg.solve(old.instrument_map, new.instrument_map)
+    change[1:, 0] = -solve(old.regressor_map, new.centre - old.centre)
+    change[1:, 1:] = solve(old.regressor_map, new.regressor_map)
+    return change, solve(old.instrument_map, new.instrument_map)

@@ -222,10 +222,12 @@ def merge(first: LinearMomentStatistic, second: LinearMomentStatistic) -> Linear
             f"cannot merge a statistic of {first.k} regressors and {first.m} instruments with one "
             f"of {second.k} and {second.m}"
         )
-    if (first.fourth is None) != (second.fourth is None):
-        raise InputError("cannot merge: only one statistic has the fourth-order sums")
     second = change_basis(second, first.basis)
-    fourth = None if first.fourth is None else first.fourth + second.fourth
+    fourth = None
+    if first.fourth is not None and second.fourth is not None:
+        fourth = first.fourth + second.fourth
+    elif first.fourth is not None or second.fourth is not None:
+        raise InputError("cannot merge: only one statistic has the fourth-order sums")
     return replace(
         first,
         n=first.n + second.n,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve, solve_triangular
+from scipy.linalg import cho_factor, cho_solve, cholesky, solve_triangular
 
 from qbeconometrics.exceptions import NumericalError
 from qbeconometrics.kernels._linear_moments import LinearMomentTarget
@@ -61,5 +61,5 @@ def normal_surrogate(
             "the moments do not determine the coefficients at this point; give a normal prior"
         ) from error
     covariance = cho_solve(factor, np.eye(len(linear)))
-    covariance_root = np.linalg.cholesky((covariance + covariance.T) / 2)
+    covariance_root: FloatArray = cholesky((covariance + covariance.T) / 2, lower=True)
     return NormalSurrogate(cho_solve(factor, linear), precision, covariance_root)

@@ -141,10 +141,9 @@ class Race:
 
     def run(self, settings: Settings) -> Entry:
         """Add a candidate."""
-        before = sum(state.counters for state in self._states)
         tuned, run = self._pilot(settings)
         self.interrupted |= run.interrupted
-        counters = sum(state.counters for state in run.states) - before
+        counters = np.sum([state.counters for state in run.states], axis=0)
         proposed, passed, accepted = (max(1, int(count)) for count in counters[:3])
         kept = run.draws[:, run.draws.shape[1] // 4 :]
         share = 0.0

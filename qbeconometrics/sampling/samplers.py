@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,13 +88,18 @@ def _outputs(n_draws: int, k: int) -> Block:
     return Block(np.empty((n_draws, k)), np.empty(n_draws))
 
 
+def _bit_generator(state: ChainState) -> np.random.PCG64:
+    bits = np.random.PCG64(0)
+    bits.state = cast(Any, state.generator)
+    return bits
+
+
 def _random_walk(delayed: bool) -> Advance:
     def advance(
         target: LinearMomentTarget, settings: Settings, state: ChainState, n_draws: int
     ) -> tuple[ChainState, Block]:
         block = _outputs(n_draws, target.n_params)
-        bits = np.random.PCG64()
-        bits.state = state.generator
+        bits = _bit_generator(state)
         position, counters = state.position.copy(), state.counters.copy()
         tuning = np.array([state.log_scale, float(state.adaptations)])
         assert settings.proposal_root is not None
@@ -120,8 +126,7 @@ def _modified(exact: bool) -> Advance:
         target: LinearMomentTarget, settings: Settings, state: ChainState, n_draws: int
     ) -> tuple[ChainState, Block]:
         block = _outputs(n_draws, target.n_params)
-        bits = np.random.PCG64()
-        bits.state = state.generator
+        bits = _bit_generator(state)
         position, counters = state.position.copy(), state.counters.copy()
         inverse, root = np.empty((0, 0)), np.empty(0)
         if not exact and target.n_params == target.n_moments:
