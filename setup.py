@@ -55,7 +55,8 @@ def kernel(name: str) -> Extension:
     return Extension(
         f"qbeconometrics.kernels.{name}",
         [f"qbeconometrics/kernels/{name}.pyx"],
-        include_dirs=[numpy.get_include()],
+        depends=["qbeconometrics/kernels/_hot_loops.h"],
+        include_dirs=[numpy.get_include(), "qbeconometrics/kernels"],
         library_dirs=[str(numpy_folder / "random" / "lib")],
         # NumPy's own generators, so that a seeded kernel repeats numpy.random.Generator.
         libraries=["npyrandom"] + ([] if sys.platform == "win32" else ["m"]),

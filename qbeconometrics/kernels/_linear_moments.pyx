@@ -22,6 +22,15 @@ from libc.stdlib cimport free, malloc
 from qbeconometrics.kernels._cholesky cimport packed_cholesky, solve_lower
 
 
+cdef extern from "_hot_loops.h":
+    void add_four_rows(double* out, const double* rows, size_t size, const double* w) nogil
+    void add_four_outer_products(double* out, const double* scores, int m, int p) nogil
+    void four_residuals(
+        double* out, const double* start, const double* rows, const double* x, int k
+    ) nogil
+    int padded(int m) nogil
+
+
 cdef Py_ssize_t point_size(const Target* t) noexcept nogil:
     return t.k + t.m + t.m * (t.m + 1) // 2
 
@@ -34,7 +43,10 @@ cdef void place_point(const Target* t, Point* p, double* memory) noexcept nogil:
 
 
 cdef Py_ssize_t scratch_size(const Target* t) noexcept nogil:
-    return t.k + 1 + t.pairs + 5 * t.m
+    cdef Py_ssize_t p = padded(t.m)
+    cdef Py_ssize_t by_statistic = t.k + 1 + t.pairs
+    cdef Py_ssize_t by_rows = (4 + t.m) * p
+    return (by_statistic if by_statistic > by_rows else by_rows) + t.m
 
 
 cdef void moment_mean(const Target* t, const double* x, double* g) noexcept nogil:
@@ -90,7 +102,7 @@ cdef void covariance_from_statistic(
     cdef int size = t.m * (t.m + 1) // 2
     cdef double* phi = scratch
     cdef double* weight = scratch + t.k + 1
-    cdef double w0, w1, w2, w3
+    cdef double w0
     cdef const double* row
     phi[0] = 1.0
     for a in range(t.k):
@@ -107,16 +119,7 @@ cdef void covariance_from_statistic(
     p = 1
     # Four pairs at a time: S is read and written once for four products.
     while p + 3 < t.pairs:
-        row = t.statistic + <Py_ssize_t>p * size
-        w0 = weight[p]
-        w1 = weight[p + 1]
-        w2 = weight[p + 2]
-        w3 = weight[p + 3]
-        for q in range(size):
-            packed[q] += (
-                (w0 * row[q] + w1 * row[size + q])
-                + (w2 * row[2 * size + q] + w3 * row[3 * size + q])
-            )
+        add_four_rows(packed, t.statistic + <Py_ssize_t>p * size, size, weight + p)
         p += 4
     while p < t.pairs:
         row = t.statistic + <Py_ssize_t>p * size
@@ -126,61 +129,42 @@ cdef void covariance_from_statistic(
         p += 1
 
 
-cdef inline double row_residual(const Target* t, const double* x, Py_ssize_t i) noexcept nogil:
-    cdef int a
-    cdef const double* row = t.regressor + i * t.k
-    cdef double total = t.residual[i]
-    for a in range(t.k):
-        total -= row[a] * x[a]
-    return total
-
-
 cdef void covariance_from_rows(
     const Target* t, const double* x, const double* g, double* packed, double* scratch
 ) noexcept nogil:
-    cdef int j, l, m = t.m, c
-    cdef int size = m * (m + 1) // 2
+    """Add four rows at a time: S is read and written once for four outer products."""
+    cdef int j, l, c, m = t.m, p = padded(t.m), rows
     cdef Py_ssize_t i = 0
-    cdef double r, h0, h1, h2, h3
     cdef double* scores = scratch
-    cdef double* s1 = scratch + m
-    cdef double* s2 = scratch + 2 * m
-    cdef double* s3 = scratch + 3 * m
-    cdef double* row
+    cdef double* square = scratch + 4 * p
+    cdef double* out
     cdef const double* z
-    for j in range(size):
-        packed[j] = 0.0
-    # Four rows at a time: S is read and written once for four outer products.
-    while i + 3 < t.n:
-        for c in range(4):
-            r = row_residual(t, x, i + c)
-            z = t.instrument + (i + c) * m
-            for j in range(m):
-                scores[c * m + j] = r * z[j]
-        for j in range(m):
-            row = packed + j * (j + 1) // 2
-            h0 = scores[j]
-            h1 = s1[j]
-            h2 = s2[j]
-            h3 = s3[j]
-            for l in range(j + 1):
-                row[l] += (h0 * scores[l] + h1 * s1[l]) + (h2 * s2[l] + h3 * s3[l])
-        i += 4
+    cdef double residuals[4]
+    for j in range((4 + m) * p):
+        scratch[j] = 0.0
     while i < t.n:
-        r = row_residual(t, x, i)
-        z = t.instrument + i * m
-        for j in range(m):
-            scores[j] = r * z[j]
-        for j in range(m):
-            row = packed + j * (j + 1) // 2
-            h0 = scores[j]
-            for l in range(j + 1):
-                row[l] += h0 * scores[l]
-        i += 1
+        rows = 4
+        if i + 4 <= t.n:
+            four_residuals(residuals, t.residual + i, t.regressor + i * t.k, x, t.k)
+        else:
+            rows = <int>(t.n - i)
+            for j in range(4 * p):
+                scores[j] = 0.0
+            for c in range(rows):
+                residuals[c] = t.residual[i + c]
+                for l in range(t.k):
+                    residuals[c] -= t.regressor[(i + c) * t.k + l] * x[l]
+        for c in range(rows):
+            z = t.instrument + (i + c) * m
+            out = scores + c * p
+            for j in range(m):
+                out[j] = residuals[c] * z[j]
+        add_four_outer_products(square, scores, m, p)
+        i += rows
     for j in range(m):
-        row = packed + j * (j + 1) // 2
+        out = packed + j * (j + 1) // 2
         for l in range(j + 1):
-            row[l] = t.row_factor * row[l] - t.centering * g[j] * g[l]
+            out[l] = t.row_factor * square[j * p + l] - t.centering * g[j] * g[l]
 
 
 cdef double proportional_scale(const Target* t, const double* x) noexcept nogil:
