@@ -7,6 +7,13 @@ import pytest
 ALLOWED_SKIPS: frozenset[str] = frozenset()
 
 
+def pytest_ignore_collect(collection_path):
+    """Leave scripts alone: what is not called a test is not imported to look for doctests."""
+    if collection_path.suffix == ".py" and not collection_path.name.startswith("test_"):
+        return True
+    return None
+
+
 def pytest_configure(config):
     config.pluginmanager.register(SkipGuard())
 

@@ -13,13 +13,14 @@ from dataclasses import dataclass
 MEMORY_CAP = 512 * 2**20
 CACHE_BYTES = 2**20
 
-NS_STATISTIC_IN_CACHE = 0.30  # a product T_ab[j, l] * phi_a phi_b
-NS_STATISTIC_IN_MEMORY = 0.70
-NS_ROW_PRODUCT = 0.30  # a product z_j z_l r^2
-NS_ROW_PASS = 1.0  # a row's residual, a coefficient or an instrument
+NS_STATISTIC_IN_CACHE = 0.17  # a product T_ab[j, l] * phi_a phi_b
+NS_STATISTIC_IN_MEMORY = 0.30
+NS_ROW = 4.0  # a row, whatever its length
+NS_ROW_ENTRY = 0.3  # a regressor or an instrument of a row
+NS_ROW_PRODUCT = 0.10  # a product z_j z_l r^2
 NS_ALGEBRA = 0.5  # a multiplication in a factor, solve or product
 NS_CALL = 150.0  # random numbers, bookkeeping
-NS_BUILD = 0.10  # a product while the fourth-order sums are formed
+NS_BUILD = 0.05  # a product while the fourth-order sums are formed
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +47,8 @@ def covariance_cost(size: ProblemSize) -> float:
         numbers = statistic_numbers(size.k, size.m)
         each = NS_STATISTIC_IN_CACHE if 8 * numbers <= CACHE_BYTES else NS_STATISTIC_IN_MEMORY
         return each * numbers + factor
-    products = size.n * size.m * (size.m + 1) / 2
-    return NS_ROW_PRODUCT * products + NS_ROW_PASS * size.n * (size.k + size.m) + factor
+    row = NS_ROW + NS_ROW_ENTRY * (size.k + size.m) + NS_ROW_PRODUCT * size.m * (size.m + 1) / 2
+    return size.n * row + factor
 
 
 def evaluation_cost(size: ProblemSize) -> float:
