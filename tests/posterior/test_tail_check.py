@@ -1,0 +1,118 @@
+"""The mass far from the mode, against quadrature."""
+
+import numpy as np
+import pytest
+from scipy import stats
+from scipy.integrate import quad
+from scipy.special import logsumexp, ndtri
+
+import qbeconometrics as qb
+from qbeconometrics.exceptions import TailWarning
+from qbeconometrics.posterior.mode import find_mode
+from qbeconometrics.posterior.propriety import TAIL_WARNING, check_tail
+from qbeconometrics.posterior.surrogate import normal_surrogate
+from qbeconometrics.priors import Flat, Normal, StudentT
+
+DRAWS = 200_000
+# Five standard errors of the log of a mean of DRAWS draws, generously.
+MONTE_CARLO = 0.05
+
+
+def checked(posterior, draws=DRAWS, seed=0):
+    mode = find_mode(posterior.target)
+    root = normal_surrogate(posterior.target, mode.point).root
+    check = check_tail(posterior, mode.point, root, np.random.default_rng(seed), draws=draws)
+    return mode, root, check
+
+
+def density(target, points):
+    return sum(target.evaluate(points))
+
+
+def weak_problem(n=40, seed=2):
+    """One coefficient, one weak instrument, no constant."""
+    rng = np.random.default_rng(seed)
+    z, error = rng.standard_normal((2, n))
+    x = 0.3 * z + error + rng.standard_normal(n)
+    return error + 0.5 * x, x[:, None], z[:, None]
+
+
+@pytest.mark.parametrize("kind", ["cue", "cue-nodet"])
+@pytest.mark.parametrize("learning_rate", [1.0, 0.5])
+def test_one_coefficient(kind, learning_rate):
+    model = qb.QuasiBayesIV(*weak_problem(), prior=Normal(0, 8))
+    posterior = model.quasi_posterior(quasi_likelihood=kind, learning_rate=learning_rate)
+    mode, root, check = checked(posterior)
+    radius = root[0, 0] * np.sqrt(4 * stats.chi2.ppf(0.999, 1))
+
+    def relative(point):
+        return np.exp(density(posterior.target, np.array([[point]]))[0] - mode.log_density)
+
+    centre, R = mode.point[0], posterior.basis.regressor_map[0, 0]
+    reach = 10 * 8 / abs(R) + abs(posterior.target.arrays["prior_mean"][0])
+    mass = quad(relative, centre + radius, reach, limit=400, points=[centre + 3 * radius])[0]
+    mass += quad(relative, -reach, centre - radius, limit=400, points=[centre - 3 * radius])[0]
+    expected = np.log(mass / (np.sqrt(2 * np.pi) * root[0, 0]))
+    assert check.log_ratio == pytest.approx(expected, abs=MONTE_CARLO)
+
+
+def test_two_coefficients(ajr, model_of):
+    """The prior's mean of L over the far region, on a grid of prior quantiles."""
+    posterior = model_of(ajr).quasi_posterior()
+    mode, root, check = checked(posterior)
+    target = posterior.target
+    P, b = target.arrays["prior_precision"], target.arrays["prior_mean"]
+    cells = 700
+    normals = ndtri((np.arange(cells) + 0.5) / cells)
+    grid = np.stack(np.meshgrid(normals, normals), axis=-1).reshape(-1, 2)
+    points = b + np.linalg.solve(np.linalg.cholesky(P).T, grid.T).T
+    distance = np.sum(np.linalg.solve(root, (points - mode.point).T) ** 2, axis=0)
+    far = distance > 4 * stats.chi2.ppf(0.999, 2)
+    log_far = logsumexp(target.evaluate(points[far])[0]) - np.log(len(points))
+    at_mode = stats.multivariate_normal.logpdf(mode.point, b, np.linalg.inv(P))
+    at_mode += target.evaluate(mode.point[None, :])[0][0]
+    log_local = at_mode + np.log(2 * np.pi) + np.linalg.slogdet(root)[1]
+    assert check.log_ratio == pytest.approx(log_far - log_local, abs=MONTE_CARLO)
+    assert check.noticeable == (check.log_ratio > TAIL_WARNING)
+
+
+def test_default_number_of_draws_is_near_enough(ajr, model_of):
+    posterior = model_of(ajr).quasi_posterior()
+    exact = checked(posterior)[2].log_ratio
+    ratios = [checked(posterior, draws=2_000, seed=seed)[2].log_ratio for seed in range(5)]
+    assert np.max(np.abs(np.array(ratios) - exact)) < 0.5  # the threshold is a factor of 100
+
+
+def test_strong_instruments_have_no_tail():
+    rng = np.random.default_rng(3)
+    z, error, noise = rng.standard_normal((3, 300))
+    x = z + error + noise
+    posterior = qb.QuasiBayesIV(x + error, x[:, None], z[:, None]).quasi_posterior()
+    check = checked(posterior)[2]
+    assert not check.noticeable
+    assert check.log_ratio < -8
+
+
+def test_wide_prior_without_determinant_fires(ajr, model_of):
+    posterior = model_of(ajr, Normal(0, 100)).quasi_posterior(quasi_likelihood="cue-nodet")
+    check = checked(posterior)[2]
+    assert check.noticeable
+    assert check.log_ratio > 0  # more mass far away than at the mode
+
+
+@pytest.mark.filterwarnings("ignore::qbeconometrics.exceptions.ConvergenceWarning")
+@pytest.mark.filterwarnings("ignore::qbeconometrics.exceptions.WeakInstrumentWarning")
+def test_warned_of_once_and_noted(ajr, model_of):
+    with pytest.warns(TailWarning, match="log ratio .* Tighten the prior") as caught:
+        res = model_of(ajr, Normal(0, 100)).fit(quasi_likelihood="cue-nodet", rng=0)
+    tails = [warning for warning in caught if warning.category is TailWarning]
+    assert len(tails) == 1
+    assert str(tails[0].message) in res.record.notes
+    assert tails[0].filename == __file__
+
+
+@pytest.mark.parametrize("prior", [StudentT(3), {"const": Flat()}], ids=["student", "improper"])
+def test_other_priors_are_not_judged(data, model_of, prior):
+    posterior = model_of(data, prior).quasi_posterior(quasi_likelihood="two-step")
+    point = np.zeros(3)
+    assert check_tail(posterior, point, np.eye(3), np.random.default_rng(0)) is None
