@@ -64,7 +64,6 @@ class TestDefault:
             return slopes + stats.norm.logpdf(centred, y.mean(), 2.5 * y.std(ddof=0))
 
         prior = prior_of("y ~ a + b", frame)
-        assert prior.is_default
         assert prior.is_proper
         assert_same_up_to_constant(prior, definition)
 
@@ -111,7 +110,6 @@ class TestByName:
         covariance = np.linalg.inv(prior.precision)
         assert prior.mean[1] == pytest.approx(0.7, abs=ROUNDING)
         assert np.sqrt(covariance[1, 1]) == pytest.approx(0.2, rel=ROUNDING)
-        assert not prior.is_default
 
     def test_other_coefficients_keep_the_default(self, frame):
         default = prior_of("y ~ a + b", frame)
@@ -149,7 +147,8 @@ class TestByName:
         assert_same_up_to_constant(prior, definition)
 
     def test_empty_dict_is_the_default(self, frame):
-        assert prior_of("y ~ a", frame, {}).is_default
+        default = prior_of("y ~ a", frame)
+        assert np.array_equal(prior_of("y ~ a", frame, {}).precision, default.precision)
 
     def test_all_named_says_nothing_of_a_default(self, frame):
         prior = prior_of("y ~ a - 1", frame, {"a": Normal(0, 1)})
@@ -166,7 +165,7 @@ class TestWholeVectors:
         mean = pd.Series({"b": 3.0, "Intercept": 1.0, "a": 2.0})
         sd = pd.Series({"a": 20.0, "b": 30.0, "Intercept": 10.0})
         prior = prior_of("y ~ a + b", frame, Normal(mean, sd))
-        assert np.array_equal(prior.mean, [1.0, 2.0, 3.0])
+        assert np.allclose(prior.mean, [1.0, 2.0, 3.0], rtol=1e-14)
         assert np.allclose(np.diag(prior.precision), [1e-2, 20.0**-2, 30.0**-2], rtol=ROUNDING)
 
     def test_covariance_frames_are_matched_by_label(self, frame):
@@ -188,7 +187,7 @@ class TestWholeVectors:
 
     def test_flat(self, frame):
         prior = prior_of("y ~ a", frame, Flat())
-        assert prior.is_flat
+        assert len(prior.flat) == len(prior.target)
         assert not prior.is_proper
 
 

@@ -13,8 +13,8 @@ from qbeconometrics.moments.covariance import CovarianceRule
 from qbeconometrics.moments.linear import LinearMomentStatistic, ScaledRows
 from qbeconometrics.posterior.mode import find_mode
 from qbeconometrics.posterior.quasi_posterior import build_quasi_posterior
+from qbeconometrics.posterior.resolved_prior import no_prior
 from qbeconometrics.posterior.surrogate import normal_surrogate
-from qbeconometrics.priors import ResolvedPrior
 
 J_WEIGHTS = ("two-step", "cue")
 
@@ -35,11 +35,6 @@ class JStatistic(NamedTuple):
     value: float
     df: int
     pvalue: float
-
-
-def _no_prior(k: int) -> ResolvedPrior:
-    none = np.full(k, np.nan)
-    return ResolvedPrior(np.zeros((k, k)), np.zeros(k), none, none, none, ("flat",), False)
 
 
 def j_statistic(
@@ -77,7 +72,7 @@ def j_statistic(
         rule=rule,
         quasi_likelihood="cue-nodet" if weight == "cue" else "two-step",
         learning_rate=1.0,
-        prior=_no_prior(statistic.k),
+        prior=no_prior([""] * statistic.k),
     )
     degrees = statistic.m - statistic.k
     if weight == "cue" and degrees > 0:

@@ -11,7 +11,6 @@ cdef struct Target:
     int pairs
     Form form
     bint use_determinant
-    bint centered
     Py_ssize_t n
     double row_factor
     double centering

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import warnings
 
-import numpy as np
-
 from qbeconometrics.exceptions import InterruptedWarning, TailWarning
-from qbeconometrics.posterior.propriety import check_tail
-from qbeconometrics.posterior.quasi_posterior import QuasiPosterior
 from qbeconometrics.sampling.run import Sample, SampleOptions
 
 
@@ -22,17 +18,14 @@ def warn_if_interrupted(drawn: Sample, options: SampleOptions) -> None:
         )
 
 
-def tail_notes(posterior: QuasiPosterior, drawn: Sample) -> list[str]:
+def tail_notes(drawn: Sample) -> list[str]:
     """Warn, and say in the summary, if the region far from the mode matters."""
-    if drawn.exact:
-        return []
-    check = check_tail(posterior, drawn.mode.point, drawn.surrogate.root, np.random.default_rng(0))
-    if check is None or not check.noticeable:
+    if drawn.tail is None or not drawn.tail.noticeable:
         return []
     sentence = (
         "The region far from the mode holds a noticeable share of the quasi-posterior (log ratio "
-        f"{check.log_ratio:.1f} to the mass around the mode): there the prior decides, not the "
-        "data. Tighten the prior, or use quasi_likelihood='two-step'."
+        f"{drawn.tail.log_ratio:.1f} to the mass around the mode): there the prior decides, not "
+        "the data. Tighten the prior, or use quasi_likelihood='two-step'."
     )
     warnings.warn(sentence, TailWarning, stacklevel=3)
     return [sentence]

@@ -41,7 +41,7 @@ def whole_number(value: Any, argument: str, *, minimum: int) -> int:
 
 def check_learning_rate(value: Any) -> float:
     """Return a positive finite learning rate, else raise `OptionError`."""
-    if isinstance(value, (int, float, np.number)) and not isinstance(value, bool):
+    if isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool):
         number = float(value)
         if np.isfinite(number) and number > 0:
             return number

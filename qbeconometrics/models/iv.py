@@ -14,10 +14,13 @@ from qbeconometrics.diagnostics.overidentification import JStatistic, j_statisti
 from qbeconometrics.exceptions import refuse_unknown_keywords
 from qbeconometrics.inputs.design import check_linear_design
 from qbeconometrics.inputs.formula import build_blocks
-from qbeconometrics.models.linear_moments import TYPICAL_EVALUATIONS, LinearMomentsModel
+from qbeconometrics.models.linear_moments import LinearMomentsModel
 from qbeconometrics.moments.covariance import parse_covariance
 from qbeconometrics.priors import PriorLike
 from qbeconometrics.results.iv_results import IVResults
+
+# A minimisation takes about so many evaluations with their gradients.
+J_EVALUATIONS = 100
 
 
 class QuasiBayesIV(LinearMomentsModel):
@@ -181,9 +184,9 @@ class QuasiBayesIV(LinearMomentsModel):
         centered : bool, optional
             Overrides ``cov_kwds["centered"]``.
         """
-        keywords = dict(cov_kwds or {})
+        rule = parse_covariance(cov_type, cov_kwds)
         if centered is not None:
-            keywords["centered"] = centered
-        rule = parse_covariance(cov_type, keywords)
-        statistic, rows = self._moments(rule, "auto", TYPICAL_EVALUATIONS)
+            rule = parse_covariance(cov_type, {"centered": centered})
+        criterion = "two-step" if weight == "two-step" else "cue-nodet"
+        statistic, rows = self._moments(rule, criterion, "auto", J_EVALUATIONS)
         return j_statistic(statistic, rows, rule=rule, weight=weight)

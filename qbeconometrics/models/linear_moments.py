@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from statsmodels.base.model import Model
 
 from qbeconometrics.exceptions import (
+    InputError,
     OptionError,
     check_choice,
     refuse_unknown_keywords,
@@ -41,10 +42,13 @@ from qbeconometrics.posterior.propriety import (
     moments_exist,
 )
 from qbeconometrics.posterior.quasi_posterior import QuasiPosterior, build_quasi_posterior
-from qbeconometrics.priors import DataScale, PriorLike, resolve_prior
+from qbeconometrics.posterior.resolved_prior import DataScale, resolve_prior
+from qbeconometrics.priors import PriorLike
 from qbeconometrics.results.fit_record import FitRecord
 from qbeconometrics.results.posterior_results import PosteriorResults
 from qbeconometrics.sampling.run import Sample, SampleOptions, sample
+
+FloatArray = NDArray[np.float64]
 
 EVALUATIONS = ("auto", "statistic", "rows")
 
@@ -71,6 +75,9 @@ class LinearMomentsModel(Model):  # type: ignore[misc]
     ) -> None:
         """Store a checked design and, for formulas, how to rebuild its regressors."""
         super().__init__(design.endog, design.exog, missing="none", hasconst=False)
+        # statsmodels' tools, such as summary_col, read the names here.
+        self.data.xnames = list(design.exog_names)
+        self.data.ynames = design.endog_name
         self.k_constant = int(design.constant is not None)
         self.design = design
         self.instrument = design.instrument
@@ -110,6 +117,8 @@ class LinearMomentsModel(Model):  # type: ignore[misc]
 
     @cached_property
     def _second_order(self) -> LinearMomentStatistic:
+        if "_fourth_order" in vars(self):
+            return self._fourth_order
         return linear_moment_statistic(
             self.design.endog,
             self.design.exog,
@@ -130,18 +139,19 @@ class LinearMomentsModel(Model):  # type: ignore[misc]
 
     @cached_property
     def _largest_leverage(self) -> tuple[float, int]:
-        return largest_leverage(self.design.instrument, self._basis)
+        return largest_leverage(
+            self.design.endog, self.design.exog, self.design.instrument, self._basis
+        )
 
     def _moments(
-        self, rule: CovarianceRule, evaluation: str, evaluations: int
+        self, rule: CovarianceRule, quasi_likelihood: str, evaluation: str, evaluations: int
     ) -> tuple[LinearMomentStatistic, ScaledRows | None]:
         """Return the statistic, and the rows where S is to be formed from them."""
-        if rule.cov_type == "nonrobust":
+        if rule.cov_type == "nonrobust" or quasi_likelihood == "two-step":
             return self._second_order, None
         if evaluation == "auto":
             n, k = self.design.exog.shape
-            m = self.design.instrument.shape[1]
-            evaluation = choose_form(n, k, m, evaluations)
+            evaluation = choose_form(n, k, self.design.instrument.shape[1], evaluations)
         if evaluation == "statistic":
             return self._fourth_order, None
         return self._second_order, self._rows
@@ -180,19 +190,15 @@ class LinearMomentsModel(Model):  # type: ignore[misc]
         name = check_quasi_likelihood(quasi_likelihood, weight_matrix)
         rate = check_learning_rate(learning_rate)
         check_choice(evaluation, EVALUATIONS, "evaluation")
-        if isinstance(weight_matrix, (np.ndarray, list, tuple, pd.DataFrame)):
-            weight_matrix = np.asarray(weight_matrix)
-        elif not (weight_matrix is None or isinstance(weight_matrix, str)):
-            raise OptionError("weight_matrix must be None, 'identity' or a square array")
         check_propriety(
             self.prior,
-            names=self.design.exog_names,
             quasi_likelihood=name,
             rule=rule,
+            k=self.design.exog.shape[1],
             m=self.design.instrument.shape[1],
         )
-        statistic, rows = self._moments(rule, evaluation, evaluations)
-        if name == "cue" and rule.cov_type != "nonrobust":
+        statistic, rows = self._moments(rule, name, evaluation, evaluations)
+        if rule.cov_type != "nonrobust":
             leverage, row = self._largest_leverage
             check_leverage(leverage, self._row_label(row))
         return build_quasi_posterior(
@@ -202,8 +208,21 @@ class LinearMomentsModel(Model):  # type: ignore[misc]
             quasi_likelihood=name,
             learning_rate=rate,
             prior=self.prior,
-            weight_matrix=weight_matrix,
+            weight_matrix=self._aligned_weight(weight_matrix),
         )
+
+    def _aligned_weight(self, weight_matrix: Any) -> FloatArray | str | None:
+        """Return the weight in the order of the instruments; a DataFrame is matched by label."""
+        if isinstance(weight_matrix, pd.DataFrame):
+            names = self.instrument_names
+            if set(weight_matrix.index) ^ set(names) or set(weight_matrix.columns) ^ set(names):
+                raise OptionError(
+                    f"weight_matrix must be labelled by the instruments: {', '.join(names)}"
+                )
+            weight_matrix = weight_matrix.loc[names, names]
+        if weight_matrix is None or isinstance(weight_matrix, str):
+            return weight_matrix
+        return np.asarray(weight_matrix)
 
     def _row_label(self, row: int) -> object:
         labels = self.design.row_labels
@@ -310,7 +329,7 @@ class LinearMomentsModel(Model):  # type: ignore[misc]
         drawn = sample(posterior, options)
         rule = parse_covariance(cov_type, cov_kwds)
         name = check_quasi_likelihood(quasi_likelihood, weight_matrix)
-        notes = [*drawn.notes, *tail_notes(posterior, drawn)]
+        notes = [*drawn.notes, *tail_notes(drawn)]
         warn_if_interrupted(drawn, options)
         record = self._record(posterior, drawn, options, rule, name, float(learning_rate), notes)
         results = self.results_class(self, record)
@@ -348,7 +367,10 @@ class LinearMomentsModel(Model):  # type: ignore[misc]
             exact_mean=exact_mean,
             exact_cov=exact_cov,
             moments_exist=moments_exist(
-                self.prior, self._second_order, quasi_likelihood=quasi_likelihood, rule=rule
+                self.prior,
+                quasi_likelihood=quasi_likelihood,
+                k=posterior.size.k,
+                m=posterior.size.m,
             ),
             quasi_likelihood=quasi_likelihood,
             cov_type=rule.cov_type,
@@ -365,10 +387,17 @@ class LinearMomentsModel(Model):  # type: ignore[misc]
             notes=tuple(notes),
         )
 
-    def predict(self, params: ArrayLike, exog: ArrayLike | None = None) -> NDArray[np.float64]:
-        """Return ``exog @ params``; `exog` is a checked matrix, by default the model's own."""
+    def predict(self, params: ArrayLike, exog: ArrayLike | None = None) -> FloatArray:
+        """Return ``exog @ params``; `exog` (n, k) is by default the model's own."""
         matrix = self.design.exog if exog is None else np.asarray(exog, dtype=float)
-        return matrix @ np.asarray(params, dtype=float)
+        coefficients = np.asarray(params, dtype=float)
+        k = self.design.exog.shape[1]
+        if matrix.ndim != 2 or matrix.shape[1] != k or coefficients.shape != (k,):
+            raise InputError(
+                f"predict needs {k} params and an exog with {k} columns, not shapes "
+                f"{coefficients.shape} and {matrix.shape}"
+            )
+        return matrix @ coefficients
 
     def _prediction_matrix(self, data: Any) -> pd.DataFrame:
         """Regressors from new data, through the formula."""

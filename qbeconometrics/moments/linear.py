@@ -24,6 +24,9 @@ FloatArray = NDArray[np.float64]
 # Rows are taken in blocks whose products fill about this many numbers: the second-level cache.
 BLOCK_NUMBERS = 250_000
 
+# At most m / HIGH_LEVERAGE rows can be above this; only they can be, or share, leverage 1.
+HIGH_LEVERAGE = 0.01
+
 
 @dataclass(frozen=True, slots=True)
 class ScaledRows:
@@ -57,6 +60,8 @@ class LinearMomentStatistic:
         Sum of w w'.
     row_sum : ndarray, shape (k + 1,)
         Sum of w.
+    score_product : ndarray, shape (m, m), or None
+        Sum of u^2 z z'; None if it was lost in a change of centre.
     fourth : ndarray, shape ((k + 1)(k + 2)/2, m (m + 1)/2), or None
         Sum of w_a w_b z_j z_l, both pairs packed by rows of the lower triangle; None if left out.
     """
@@ -67,6 +72,7 @@ class LinearMomentStatistic:
     instrument_product: FloatArray
     row_product: FloatArray
     row_sum: FloatArray
+    score_product: FloatArray | None
     fourth: FloatArray | None
 
     @property
@@ -133,6 +139,7 @@ def linear_moment_statistic(
     instrument_product = np.zeros((m, m))
     row_product = np.zeros((k + 1, k + 1))
     row_sum = np.zeros(k + 1)
+    score_product = np.zeros((m, m))
     pairs, packed = (k + 1) * (k + 2) // 2, m * (m + 1) // 2
     fourth = np.zeros((pairs, packed)) if with_fourth else None
     for block in _block_slices(n, pairs + packed + k + m + 1):
@@ -145,29 +152,46 @@ def linear_moment_statistic(
         instrument_product += z @ z.T
         row_product += w @ w.T
         row_sum += w.sum(axis=1)
+        scores = z * w[0]
+        score_product += scores @ scores.T
         if fourth is not None:
             fourth += _pair_products(w) @ _pair_products(z).T
-    return LinearMomentStatistic(basis, n, cross, instrument_product, row_product, row_sum, fourth)
+    return LinearMomentStatistic(
+        basis, n, cross, instrument_product, row_product, row_sum, score_product, fourth
+    )
 
 
-def largest_leverage(instrument: FloatArray, basis: MomentBasis) -> tuple[float, int]:
+def largest_leverage(
+    endog: FloatArray, exog: FloatArray, instrument: FloatArray, basis: MomentBasis
+) -> tuple[float, int]:
     """Return the largest z'(Z'Z)^-1 z of a row, and its position.
+
+    Rows that are the same count together, since their residuals vanish together.
 
     Parameters
     ----------
+    endog : ndarray, shape (n,)
+    exog : ndarray, shape (n, k)
     instrument : ndarray, shape (n, m)
     basis : MomentBasis
         Made from the same rows, so that Z_w'Z_w = n I.
     """
     n, m = instrument.shape
-    leverage, row = 0.0, 0
+    high: list[int] = []
+    values: list[float] = []
     for block in _block_slices(n, 2 * m):
         z = basis.instrument_map.T @ instrument[block].T
         of_block = np.einsum("ji,ji->i", z, z) / n
-        largest = int(of_block.argmax())
-        if of_block[largest] > leverage:
-            leverage, row = float(of_block[largest]), block.start + largest
-    return leverage, row
+        (found,) = np.nonzero(of_block > HIGH_LEVERAGE)
+        high.extend(int(row) + block.start for row in found)
+        values.extend(of_block[found].tolist())
+    if not high:
+        return 0.0, 0
+    rows = np.column_stack([endog[high], exog[high], instrument[high]])
+    _, first, group = np.unique(rows, axis=0, return_index=True, return_inverse=True)
+    totals = np.bincount(group.ravel(), weights=values)
+    largest = int(totals.argmax())
+    return float(totals[largest]), high[int(first[largest])]
 
 
 def unpack_symmetric(packed: FloatArray, order: int) -> FloatArray:
@@ -188,16 +212,14 @@ def pack_symmetric(full: FloatArray) -> FloatArray:
 def change_basis(statistic: LinearMomentStatistic, basis: MomentBasis) -> LinearMomentStatistic:
     """Return the same sums in another basis: an exact linear map, without the rows."""
     rows, columns = basis_change(statistic.basis, basis)
-    fourth = statistic.fourth
+    fourth, score_product = statistic.fourth, None
     if fourth is not None:
-        full = unpack_symmetric(fourth, statistic.m)
-        full = columns.T @ full @ columns
-        full = np.moveaxis(
-            unpack_symmetric(np.moveaxis(full, 0, -1), statistic.k + 1), (-2, -1), (0, 1)
-        )
+        full = columns.T @ unpack_symmetric(fourth, statistic.m) @ columns
+        full = unpack_symmetric(np.moveaxis(full, 0, -1), statistic.k + 1)
+        full = np.moveaxis(full, (-2, -1), (0, 1))
         full = np.einsum("ca,db,cdjl->abjl", rows, rows, full, optimize=True)
-        full = full[np.tril_indices(statistic.k + 1)]
-        fourth = pack_symmetric(full)
+        score_product = full[0, 0]
+        fourth = pack_symmetric(full[np.tril_indices(statistic.k + 1)])
     return replace(
         statistic,
         basis=basis,
@@ -205,6 +227,7 @@ def change_basis(statistic: LinearMomentStatistic, basis: MomentBasis) -> Linear
         instrument_product=columns.T @ statistic.instrument_product @ columns,
         row_product=rows.T @ statistic.row_product @ rows,
         row_sum=rows.T @ statistic.row_sum,
+        score_product=score_product,
         fourth=fourth,
     )
 
@@ -222,8 +245,11 @@ def merge(first: LinearMomentStatistic, second: LinearMomentStatistic) -> Linear
             f"cannot merge a statistic of {first.k} regressors and {first.m} instruments with one "
             f"of {second.k} and {second.m}"
         )
-    second = change_basis(second, first.basis)
-    fourth = None
+    if second.basis is not first.basis:
+        second = change_basis(second, first.basis)
+    fourth, score_product = None, None
+    if first.score_product is not None and second.score_product is not None:
+        score_product = first.score_product + second.score_product
     if first.fourth is not None and second.fourth is not None:
         fourth = first.fourth + second.fourth
     elif first.fourth is not None or second.fourth is not None:
@@ -235,6 +261,7 @@ def merge(first: LinearMomentStatistic, second: LinearMomentStatistic) -> Linear
         instrument_product=first.instrument_product + second.instrument_product,
         row_product=first.row_product + second.row_product,
         row_sum=first.row_sum + second.row_sum,
+        score_product=score_product,
         fourth=fourth,
     )
 

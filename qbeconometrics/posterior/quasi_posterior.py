@@ -19,11 +19,13 @@ from qbeconometrics.moments.linear import (
     pack_symmetric,
     residual_variance_matrix,
 )
-from qbeconometrics.priors import ResolvedPrior
+from qbeconometrics.posterior.resolved_prior import ResolvedPrior
 
 FloatArray = NDArray[np.float64]
 
 QUASI_LIKELIHOODS = ("cue", "cue-nodet", "two-step")
+
+SINGULAR = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,8 @@ class ScaledPrior:
 def scale_prior(prior: ResolvedPrior, basis: MomentBasis) -> ScaledPrior:
     """Move a prior to the coordinates of `basis`."""
     R = basis.regressor_map
-    precision = R.T @ prior.precision @ R
+    root = prior.root @ R
+    target = prior.target - prior.root @ basis.centre
     student = None
     has_term = ~np.isnan(prior.df)
     if has_term.any():
@@ -71,12 +74,11 @@ def scale_prior(prior: ResolvedPrior, basis: MomentBasis) -> ScaledPrior:
             (basis.centre[has_term] - prior.loc[has_term]) / scale,
             prior.df[has_term],
         )
-    return ScaledPrior((precision + precision.T) / 2, basis.to_scaled(prior.mean), student)
+    return ScaledPrior(root.T @ root, np.linalg.lstsq(root, target)[0], student)
 
 
 def fixed_covariance(
     statistic: LinearMomentStatistic,
-    rows: ScaledRows | None,
     rule: CovarianceRule,
     weight_matrix: FloatArray | str | None,
 ) -> FloatArray:
@@ -90,7 +92,7 @@ def fixed_covariance(
     C = statistic.basis.instrument_map
     m = statistic.m
     if weight_matrix is None:
-        return _covariance_at_centre(statistic, rows, rule)
+        return _covariance_at_centre(statistic, rule)
     if isinstance(weight_matrix, str):
         if weight_matrix != "identity":
             raise OptionError(f"weight_matrix={weight_matrix!r} is not known; use 'identity'")
@@ -111,29 +113,27 @@ def fixed_covariance(
     return C.T @ np.linalg.solve(weight, C)
 
 
-def _covariance_at_centre(
-    statistic: LinearMomentStatistic, rows: ScaledRows | None, rule: CovarianceRule
-) -> FloatArray:
+def _covariance_at_centre(statistic: LinearMomentStatistic, rule: CovarianceRule) -> FloatArray:
     """S at the two-stage least squares estimate, the origin of the scaled coordinates."""
     n, k = statistic.n, statistic.k
     if rule.cov_type == "nonrobust":
-        variance = residual_variance_matrix(statistic, rule)[0, 0]
-        return variance * statistic.instrument_product / n
-    if statistic.fourth is not None:
-        packed = statistic.fourth[0] / n
-        S = np.empty((statistic.m, statistic.m))
-        row, column = np.tril_indices(statistic.m)
-        S[row, column] = packed
-        S[column, row] = packed
+        S = residual_variance_matrix(statistic, rule)[0, 0] * statistic.instrument_product / n
+    elif statistic.score_product is None:
+        raise NumericalError("the fixed weight needs the sum of u^2 z z' about this centre")
     else:
-        if rows is None:
-            raise NumericalError("the fixed weight needs the rows or the fourth-order sums")
-        scores = rows.instrument * rows.residual[:, None]
-        S = scores.T @ scores / n
-    if rule.centered:
-        mean = statistic.cross[:, 0] / n
-        S = S - np.outer(mean, mean)
-    return S * rule.small_sample_factor(n, k)
+        S = statistic.score_product / n
+        if rule.centered:
+            mean = statistic.cross[:, 0] / n
+            S = S - np.outer(mean, mean)
+        S = S * rule.small_sample_factor(n, k)
+    # The instruments are orthonormal in this basis, so scale plays no part.
+    eigenvalues = np.linalg.eigvalsh(S)
+    if not eigenvalues[0] > SINGULAR * eigenvalues[-1]:
+        raise NumericalError(
+            "the covariance of the moments is singular at the two-stage least squares estimate; "
+            "look for an instrument that is zero but for a row or two"
+        )
+    return S
 
 
 def build_quasi_posterior(
@@ -176,7 +176,7 @@ def build_quasi_posterior(
     scaled = scale_prior(prior, basis)
     form: dict[str, object] = {}
     if quasi_likelihood == "two-step":
-        S = fixed_covariance(statistic, rows, rule, weight_matrix)
+        S = fixed_covariance(statistic, rule, weight_matrix)
         form["proportional"] = (pack_symmetric(S), None)
     elif rule.cov_type == "nonrobust":
         form["proportional"] = (
@@ -191,21 +191,15 @@ def build_quasi_posterior(
         form["rows"] = (rows.residual, rows.regressor, rows.instrument, factor / n, centering)
     else:
         raise NumericalError("S needs the rows or the fourth-order sums")
-    try:
-        target = LinearMomentTarget(
-            root_scale * statistic.cross[:, 0] / n,
-            root_scale * statistic.cross[:, 1:] / n,
-            scaled.precision,
-            scaled.mean,
-            determinant=quasi_likelihood == "cue",
-            student=scaled.student,
-            **form,
-        )
-    except ValueError as error:
-        raise NumericalError(
-            "the covariance of the moments is singular at the two-stage least squares estimate; "
-            "look for an instrument that is zero but for a row or two"
-        ) from error
+    target = LinearMomentTarget(
+        root_scale * statistic.cross[:, 0] / n,
+        root_scale * statistic.cross[:, 1:] / n,
+        scaled.precision,
+        scaled.mean,
+        determinant=quasi_likelihood == "cue",
+        student=scaled.student,
+        **form,
+    )
     # S is in whitened units: log det S_data = log det S - 2 log |det C|.
     log_constant = 0.0
     if quasi_likelihood == "cue":

@@ -47,7 +47,8 @@ def pooled_proposal_root(draws: FloatArray, root: FloatArray) -> FloatArray:
         Lower factor.
     """
     k = draws.shape[2]
-    worth = float(np.nanmin(bulk_ess(draws)))
+    moved = np.ptp(draws, axis=(0, 1)).min() > 0
+    worth = float(np.nanmin(bulk_ess(draws))) if moved else 0.0
     share = worth / (worth + 10.0 * k)
     sample = np.cov(draws.reshape(-1, k), rowvar=False).reshape(k, k)
     blended = share * sample + (1.0 - share) * root @ root.T

@@ -23,7 +23,7 @@ from qbeconometrics.sampling.state import ChainState
 
 FloatArray = NDArray[np.float64]
 
-FIRST_BLOCK = 100
+FIRST_BLOCK = 10  # short, since it may be slow and cannot be interrupted
 BLOCK_SECONDS = 0.05
 POLL_SECONDS = 0.05
 

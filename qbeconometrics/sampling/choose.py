@@ -61,27 +61,31 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The settings to use, why, and whether Ctrl-C ended the race."""
+    """The settings to use, and why."""
 
     settings: Settings
     reason: str
-    interrupted: bool = False
 
 
 def dispersed_starts(
     target: LinearMomentTarget,
     mode: FloatArray,
     root: FloatArray,
+    far_points: FloatArray,
     seeds: Sequence[np.random.SeedSequence],
 ) -> list[FloatArray]:
     """Draw one start a seed from a Student-t law (3 degrees of freedom) about the mode.
 
-    A start where the log density is not finite is pulled halfway to the mode until it is.
+    A start where the log density is not finite is pulled halfway to the mode until it is. Every
+    second start is one of `far_points` (points, k), if there are any: where the region far from
+    the mode matters, a chain has to begin there.
     """
     starts = []
-    for seed in seeds:
+    for chain, seed in enumerate(seeds):
         rng = np.random.default_rng(seed)
         step = 1.5 * root @ rng.standard_normal(len(mode)) * np.sqrt(3.0 / rng.chisquare(3.0))
+        if chain % 2 and len(far_points):
+            step = far_points[rng.integers(len(far_points))] - mode
         while not np.isfinite(sum(part[0] for part in target.evaluate((mode + step)[None, :]))):
             step = step / 2.0
         starts.append(mode + step)
@@ -120,7 +124,6 @@ class Race:
         self._root = surrogate.root
         self._pilot_draws = pilot_draws
         self.entries: list[Entry] = []
-        self.interrupted = False
 
     def _pilot(self, settings: Settings) -> tuple[Settings, ChainRun]:
         states: Sequence[ChainState] = self._states
@@ -134,15 +137,16 @@ class Race:
                 progress=SilentProgress(),
             )
             states = run.states
-            self.interrupted |= run.interrupted
-        return settings, run_chains(
-            self._target, settings, states, self._pilot_draws, cores=self._cores
-        )
+            if run.interrupted:
+                raise KeyboardInterrupt
+        run = run_chains(self._target, settings, states, self._pilot_draws, cores=self._cores)
+        if run.interrupted:
+            raise KeyboardInterrupt
+        return settings, run
 
     def run(self, settings: Settings) -> Entry:
         """Add a candidate."""
         tuned, run = self._pilot(settings)
-        self.interrupted |= run.interrupted
         counters = np.sum([state.counters for state in run.states], axis=0)
         proposed, passed, accepted = (max(1, int(count)) for count in counters[:3])
         kept = run.draws[:, run.draws.shape[1] // 4 :]
@@ -203,4 +207,4 @@ def choose_sampler(race: Race, *, normal_prior: bool) -> Choice:
         f"chosen in warm-up among {len(race.entries)} candidates by effective draws per modelled "
         f"cost ({winner.effective_share:.2f} effective draws a draw in the pilot run)"
     )
-    return Choice(winner.settings, reason, race.interrupted)
+    return Choice(winner.settings, reason)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from qbeconometrics.exceptions import (
     NumericalError,
+    NumericalWarning,
     OptionError,
     check_choice,
     refuse_unknown_keywords,
@@ -19,6 +21,7 @@ from qbeconometrics.exceptions import (
 from qbeconometrics.posterior.mode import Mode, find_mode
 from qbeconometrics.posterior.quasi_posterior import QuasiPosterior
 from qbeconometrics.posterior.surrogate import NormalSurrogate, normal_surrogate
+from qbeconometrics.posterior.tail_check import TailCheck, check_tail
 from qbeconometrics.sampling.adaptation import warm_up
 from qbeconometrics.sampling.chains import ChainRun, run_chains
 from qbeconometrics.sampling.choose import (
@@ -86,6 +89,8 @@ class Sample:
         Why this sampler.
     stats : dict
         Acceptance rates by chain, evaluations, seconds.
+    tail : TailCheck or None
+        None where it does not apply.
     exact : bool
         Whether the draws are independent draws from `surrogate`.
     interrupted : bool
@@ -100,6 +105,7 @@ class Sample:
     settings: dict[str, Any]
     reason: str
     stats: dict[str, Any]
+    tail: TailCheck | None
     exact: bool
     interrupted: bool
     notes: tuple[str, ...] = field(default=())
@@ -165,10 +171,11 @@ def sample(posterior: QuasiPosterior, options: SampleOptions) -> Sample:
             "sampler='independent' needs quasi_likelihood='two-step' and a normal or flat prior: "
             "only then is the quasi-posterior exactly normal"
         )
-    if SAMPLERS.get(options.sampler) is SAMPLERS["da-exact"] and not posterior.prior.is_normal:
+    asked = SAMPLERS.get(options.sampler)
+    if asked and asked.needs_normal_prior and not posterior.prior.is_normal:
         raise OptionError(
-            "sampler='da-exact' needs a normal or flat prior, which its proposal contains; use "
-            "'da-approx' or 'auto'"
+            f"sampler={options.sampler!r} needs a normal or flat prior, which its proposal "
+            "contains; use 'da-approx' or 'auto'"
         )
     if options.sampler == INDEPENDENT or (options.sampler == "auto" and exact):
         return _independent_sample(posterior, options, seeds, began)
@@ -176,13 +183,17 @@ def sample(posterior: QuasiPosterior, options: SampleOptions) -> Sample:
     surrogate = normal_surrogate(target, mode.point)
     notes: list[str] = []
     if not mode.converged:
-        notes.append("The search for the mode did not converge; the chains do not depend on it.")
-    choice = _choose(posterior, options, mode, surrogate, seeds[-1], notes)
-    if choice.interrupted:
-        raise KeyboardInterrupt
+        notes.append("The search for the mode did not converge: chains start where it ended.")
+    tail = check_tail(posterior, mode.point, surrogate, np.random.default_rng(0))
+    far_points = tail.far_points if tail and tail.noticeable else np.empty((0, target.n_params))
+    choice = _choose(posterior, options, mode, surrogate, far_points, seeds[-1], notes)
     settings = choice.settings
     starts = dispersed_starts(
-        target, mode.point, surrogate.root, [seed.spawn(1)[0] for seed in seeds[:-1]]
+        target,
+        mode.point,
+        surrogate.root,
+        far_points,
+        [seed.spawn(1)[0] for seed in seeds[:-1]],
     )
     states = [new_state(x, seed) for x, seed in zip(starts, seeds[:-1], strict=True)]
     started = time.perf_counter()
@@ -209,6 +220,7 @@ def sample(posterior: QuasiPosterior, options: SampleOptions) -> Sample:
         _reported_settings(settings),
         choice.reason,
         _statistics(run, began=began, started=started, warmed=warmed),
+        tail,
         False,
         run.interrupted,
         tuple(notes),
@@ -220,6 +232,7 @@ def _choose(
     options: SampleOptions,
     mode: Mode,
     surrogate: NormalSurrogate,
+    far_points: FloatArray,
     seed: np.random.SeedSequence,
     notes: list[str],
 ) -> Choice:
@@ -227,10 +240,12 @@ def _choose(
     target, sampler = posterior.target, options.sampler
     if sampler == "da-approx" and _nearly_singular(posterior, mode.point):
         fallback = "da-exact" if posterior.prior.is_normal else "da"
-        notes.append(
+        sentence = (
             f"sampler='da-approx' was replaced by '{fallback}': without the prior, the moments "
             "hardly determine the coefficients, so its proposal is nearly singular."
         )
+        warnings.warn(sentence, NumericalWarning, stacklevel=4)
+        notes.append(sentence)
         sampler = fallback
         options_kwds = {"df": "auto", "rho": "auto"}
     else:
@@ -245,7 +260,9 @@ def _choose(
     race = Race(
         target,
         posterior.size,
-        dispersed_starts(target, mode.point, surrogate.root, start_seed.spawn(PILOT_CHAINS)),
+        dispersed_starts(
+            target, mode.point, surrogate.root, far_points, start_seed.spawn(PILOT_CHAINS)
+        ),
         pilot_seeds,
         surrogate,
         int(np.clip(options.tune // 2, *PILOT_DRAWS)),
@@ -254,7 +271,7 @@ def _choose(
     if sampler == "auto":
         return choose_sampler(race, normal_prior=posterior.prior.is_normal)
     best = race_modified(race, sampler, options_kwds["df"], options_kwds["rho"])
-    return Choice(best.settings, f"{reason}; tuned in warm-up", race.interrupted)
+    return Choice(best.settings, f"{reason}; tuned in warm-up")
 
 
 def _nearly_singular(posterior: QuasiPosterior, point: FloatArray) -> bool:
@@ -304,6 +321,7 @@ def _independent_sample(
             "sampling_seconds": seconds - setup,
             "seconds": seconds,
         },
+        None,
         True,
         False,
     )

@@ -74,14 +74,12 @@ class Sampler:
         (size, share of proposals that pass stage 1) -> modelled nanoseconds a draw.
     is_random_walk : bool
     needs_normal_prior : bool
-    title : str
     """
 
     advance: Advance
     cost: Callable[[ProblemSize, float], float]
     is_random_walk: bool
     needs_normal_prior: bool
-    title: str
 
 
 def _outputs(n_draws: int, k: int) -> Block:
@@ -178,16 +176,8 @@ def _cost_approx(size: ProblemSize, passed: float) -> float:
 
 
 SAMPLERS: dict[str, Sampler] = {
-    "rwm": Sampler(
-        _random_walk(delayed=False), _cost_random_walk, True, False, "random-walk Metropolis"
-    ),
-    "da": Sampler(
-        _random_walk(delayed=True), _cost_delayed, True, False, "delayed-acceptance random walk"
-    ),
-    "da-exact": Sampler(
-        _modified(exact=True), _cost_modified, False, True, "modified delayed acceptance, Exact"
-    ),
-    "da-approx": Sampler(
-        _modified(exact=False), _cost_approx, False, False, "modified delayed acceptance, Approx"
-    ),
+    "rwm": Sampler(_random_walk(delayed=False), _cost_random_walk, True, False),
+    "da": Sampler(_random_walk(delayed=True), _cost_delayed, True, False),
+    "da-exact": Sampler(_modified(exact=True), _cost_modified, False, True),
+    "da-approx": Sampler(_modified(exact=False), _cost_approx, False, False),
 }

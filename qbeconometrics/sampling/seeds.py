@@ -40,7 +40,10 @@ def spawn_seeds(rng: Any, count: int) -> list[np.random.SeedSequence]:
         return list(source.spawn(count))
     if isinstance(rng, np.random.SeedSequence):
         copy = np.random.SeedSequence(
-            entropy=rng.entropy, spawn_key=rng.spawn_key, pool_size=rng.pool_size
+            entropy=rng.entropy,
+            spawn_key=rng.spawn_key,
+            pool_size=rng.pool_size,
+            n_children_spawned=rng.n_children_spawned,
         )
         return copy.spawn(count)
     if rng is None:

@@ -15,7 +15,7 @@ def test_words(word, cov_type):
 
 
 def test_unknown_type_is_named():
-    with pytest.raises(OptionError, match="'nonrobst' is not known. Did you mean 'nonrobust'"):
+    with pytest.raises(OptionError, match=r"'nonrobst' is not known. Did you mean 'nonrobust'"):
         parse_covariance("nonrobst")
 
 

@@ -156,11 +156,16 @@ def test_covariance_needs_fourth_order_sums(data):
 
 
 def test_largest_leverage(data):
-    _, _, z = data
+    y, x, z = data
     hat = np.diag(z @ np.linalg.pinv(z))
-    leverage, row = linear.largest_leverage(z, basis_of(*data))
+    leverage, row = linear.largest_leverage(*data, basis_of(*data))
     assert leverage == pytest.approx(hat.max(), rel=1e-8)
     assert row == hat.argmax()
+    for block in data:  # the same row once more: both count together
+        block[0] = block[row]
+    hat = np.diag(z @ np.linalg.pinv(z))
+    leverage, _ = linear.largest_leverage(y, x, z, basis_of(*data))
+    assert leverage == pytest.approx(2 * hat[row], rel=1e-8)
 
 
 def test_packing_round_trip():

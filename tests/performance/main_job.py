@@ -2,7 +2,7 @@
 
     python tests/performance/main_job.py
 
-`from_formula`, `fit` with 4 x 2,000 draws and `summary`, five times in one process after the import.
+`from_formula`, `fit` with 4 x 2,000 draws and `summary`, five times in one process, import done.
 """
 
 import statistics
@@ -37,8 +37,8 @@ def main():
         processor.append(time.process_time() - began[0])
         wall.append(time.perf_counter() - began[1])
         print(
-            f"rng={repeat}: {processor[-1]:.2f} s of processor time, {wall[-1]:.2f} s of wall time, "
-            f"largest R-hat {results.rhat().max():.4f}, {results.record.sampler}"
+            f"rng={repeat}: {processor[-1]:.2f} s of processor time, {wall[-1]:.2f} s of wall "
+            f"time, largest R-hat {results.rhat().max():.4f}, {results.record.sampler}"
         )
     print(f"median processor time {statistics.median(processor):.2f} s")
     print(f"median wall time      {statistics.median(wall):.2f} s")

@@ -9,8 +9,8 @@ from scipy.special import logsumexp, ndtri
 import qbeconometrics as qb
 from qbeconometrics.exceptions import TailWarning
 from qbeconometrics.posterior.mode import find_mode
-from qbeconometrics.posterior.propriety import TAIL_WARNING, check_tail
-from qbeconometrics.posterior.surrogate import normal_surrogate
+from qbeconometrics.posterior.surrogate import NormalSurrogate, normal_surrogate
+from qbeconometrics.posterior.tail_check import NOTICEABLE, check_tail
 from qbeconometrics.priors import Flat, Normal, StudentT
 
 DRAWS = 200_000
@@ -20,9 +20,9 @@ MONTE_CARLO = 0.05
 
 def checked(posterior, draws=DRAWS, seed=0):
     mode = find_mode(posterior.target)
-    root = normal_surrogate(posterior.target, mode.point).root
-    check = check_tail(posterior, mode.point, root, np.random.default_rng(seed), draws=draws)
-    return mode, root, check
+    surrogate = normal_surrogate(posterior.target, mode.point)
+    check = check_tail(posterior, mode.point, surrogate, np.random.default_rng(seed), draws=draws)
+    return mode, surrogate.root, check
 
 
 def density(target, points):
@@ -73,7 +73,8 @@ def test_two_coefficients(ajr, model_of):
     at_mode += target.evaluate(mode.point[None, :])[0][0]
     log_local = at_mode + np.log(2 * np.pi) + np.linalg.slogdet(root)[1]
     assert check.log_ratio == pytest.approx(log_far - log_local, abs=MONTE_CARLO)
-    assert check.noticeable == (check.log_ratio > TAIL_WARNING)
+    assert check.noticeable == (check.log_ratio > NOTICEABLE)
+    assert pytest.approx(np.log(0.01)) == NOTICEABLE
 
 
 def test_default_number_of_draws_is_near_enough(ajr, model_of):
@@ -100,6 +101,19 @@ def test_wide_prior_without_determinant_fires(ajr, model_of):
     assert check.log_ratio > 0  # more mass far away than at the mode
 
 
+def test_far_points_lie_far_where_the_mass_is(ajr, model_of):
+    """Their mean radius is that of the far region under the quasi-posterior."""
+    posterior = model_of(ajr, Normal(0, 100)).quasi_posterior(quasi_likelihood="cue-nodet")
+    mode, root, check = checked(posterior)
+    distance = np.sum(np.linalg.solve(root, (check.far_points - mode.point).T) ** 2, axis=0)
+    assert distance.min() > 4 * stats.chi2.ppf(0.999, 2)
+    drawn = density(posterior.target, check.far_points)
+    prior = np.random.default_rng(1).standard_normal((2_000, 2)) * 100
+    typical = posterior.target.evaluate(posterior.basis.to_scaled(prior))[0]
+    assert np.median(posterior.target.evaluate(check.far_points)[0]) > np.median(typical)
+    assert np.all(np.isfinite(drawn))
+
+
 @pytest.mark.filterwarnings("ignore::qbeconometrics.exceptions.ConvergenceWarning")
 @pytest.mark.filterwarnings("ignore::qbeconometrics.exceptions.WeakInstrumentWarning")
 def test_warned_of_once_and_noted(ajr, model_of):
@@ -114,5 +128,5 @@ def test_warned_of_once_and_noted(ajr, model_of):
 @pytest.mark.parametrize("prior", [StudentT(3), {"const": Flat()}], ids=["student", "improper"])
 def test_other_priors_are_not_judged(data, model_of, prior):
     posterior = model_of(data, prior).quasi_posterior(quasi_likelihood="two-step")
-    point = np.zeros(3)
-    assert check_tail(posterior, point, np.eye(3), np.random.default_rng(0)) is None
+    surrogate = NormalSurrogate(np.zeros(3), np.eye(3), np.eye(3))
+    assert check_tail(posterior, np.zeros(3), surrogate, np.random.default_rng(0)) is None

@@ -21,7 +21,10 @@ ACCEPTANCE_TOLERANCE = 0.06
 
 def make_states(posterior, surrogate, chains_=4):
     seeds = np.random.SeedSequence(6).spawn(2 * chains_)
-    starts = dispersed_starts(posterior.target, surrogate.mean, surrogate.root, seeds[:chains_])
+    nowhere = np.empty((0, len(surrogate.mean)))
+    starts = dispersed_starts(
+        posterior.target, surrogate.mean, surrogate.root, nowhere, seeds[:chains_]
+    )
     return [new_state(x, seed) for x, seed in zip(starts, seeds[chains_:], strict=True)]
 
 
@@ -115,9 +118,19 @@ def test_pooled_root_stays_at_the_mode_when_they_are_worth_little():
 def test_dispersed_starts_have_finite_density(posterior, surrogate_of):
     surrogate = surrogate_of(posterior)
     seeds = np.random.SeedSequence(1).spawn(200)
-    starts = dispersed_starts(posterior.target, surrogate.mean, surrogate.root, seeds)
-    again = dispersed_starts(posterior.target, surrogate.mean, surrogate.root, seeds)
+    nowhere = np.empty((0, len(surrogate.mean)))
+    arguments = posterior.target, surrogate.mean, surrogate.root, nowhere, seeds
+    starts, again = dispersed_starts(*arguments), dispersed_starts(*arguments)
     assert np.array_equal(starts, again)
     assert np.isfinite(sum(posterior.target.evaluate(np.array(starts)))).all()
     spread = np.linalg.solve(surrogate.root, (np.array(starts) - surrogate.mean).T)
     assert np.median(np.abs(spread)) > 1.0  # 0.67 for draws from the normal law itself
+
+
+def test_every_second_chain_starts_far_where_that_matters(posterior, surrogate_of):
+    surrogate = surrogate_of(posterior)
+    far_points = surrogate.mean + np.array([[40.0, -40.0], [50.0, -50.0]])
+    seeds = np.random.SeedSequence(1).spawn(6)
+    starts = dispersed_starts(posterior.target, surrogate.mean, surrogate.root, far_points, seeds)
+    far = [any(np.allclose(x, point) for point in far_points) for x in starts]
+    assert far == [False, True] * 3

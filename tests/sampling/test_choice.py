@@ -1,12 +1,15 @@
 """Which sampler runs, and how it is tuned."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 import qbeconometrics as qb
-from qbeconometrics.exceptions import OptionError
+from qbeconometrics.exceptions import NumericalWarning, OptionError
 from qbeconometrics.moments.cost import ProblemSize
 from qbeconometrics.priors import Flat, Normal, StudentT
+from qbeconometrics.sampling import choose
 from qbeconometrics.sampling.choose import Entry, Race
 from qbeconometrics.sampling.run import sample
 from qbeconometrics.sampling.samplers import SAMPLERS, Settings
@@ -116,7 +119,8 @@ def test_nearly_singular_approx_falls_back(regression, options, prior, fallback)
     x[-1], y[-1] = x[-2], y[-2] + 1e-7
     model = qb.QuasiBayesIV(y, np.column_stack([x, dummy]), prior=prior)
     posterior = model.quasi_posterior(quasi_likelihood="cue-nodet")
-    drawn = sample(posterior, options(sampler="da-approx"))
+    with pytest.warns(NumericalWarning, match=f"replaced by '{fallback}'"):
+        drawn = sample(posterior, options(sampler="da-approx"))
     assert drawn.sampler == fallback
     assert len(drawn.notes) == 1
     assert f"'da-approx' was replaced by '{fallback}'" in drawn.notes[0]
@@ -182,3 +186,16 @@ def test_statistics_count_the_kept_draws(posterior, options):
     assert stats["evaluations"] == round(150 * stage_1.sum())
     assert 0 < stats["sampling_seconds"] <= stats["seconds"]
     assert 0 < stats["setup_seconds"] < stats["seconds"]
+
+
+def test_interrupt_ends_the_race(posterior, options, monkeypatch):
+    calls, original = [], choose.run_chains
+
+    def run_chains(*args, **keywords):
+        calls.append(1)
+        return replace(original(*args, **keywords), interrupted=True)
+
+    monkeypatch.setattr(choose, "run_chains", run_chains)
+    with pytest.raises(KeyboardInterrupt):
+        sample(posterior, options())
+    assert len(calls) == 1

@@ -130,3 +130,9 @@ class TestState:
         state = new_state(position, np.random.SeedSequence(0))
         position[0] = 1.0
         assert not state.position.any()
+
+
+def test_a_used_seed_sequence_does_not_repeat_its_children():
+    rng = np.random.SeedSequence(1)
+    used = {tuple(seed.generate_state(4)) for seed in rng.spawn(2)}
+    assert not used & {tuple(seed.generate_state(4)) for seed in spawn_seeds(rng, 5)}
