@@ -1,7 +1,15 @@
-"""What holds for every test: NumPy's global random state stays put, and no test is skipped."""
+"""What holds for every test, and the data of the reference specifications.
+
+NumPy's global random state stays put, and no test is skipped.
+"""
+
+import json
+from pathlib import Path
 
 import numpy as np
 import pytest
+
+from qbeconometrics import datasets
 
 # Reasons, in full, for which a test may be skipped.
 ALLOWED_SKIPS: frozenset[str] = frozenset()
@@ -56,3 +64,54 @@ def _global_random_state_does_not_move():
     assert before[0] == after[0]
     np.testing.assert_array_equal(before[1], after[1])
     assert before[2:] == after[2:]
+
+
+# Frames of the reference specifications, prepared as their script prepares them.
+
+REFERENCE_PATH = Path(__file__).parent / "reference_values" / "reference_iv.json"
+
+
+def _cigarettes():
+    d = datasets.load("cigarettes_sw")
+    d["lpacks"], d["lrprice"] = np.log(d.packs), np.log(d.price / d.cpi)
+    d["lrincome"] = np.log(d.income / d.population / d.cpi)
+    d["tdiff"], d["rtax"] = (d.taxs - d.tax) / d.cpi, d.tax / d.cpi
+    columns = ["lpacks", "lrprice", "lrincome", "tdiff", "rtax"]
+    first, last = (d[d.year == year].set_index("state")[columns] for year in (1985, 1995))
+    return last - first
+
+
+def _quarters():
+    d = datasets.load("ak1991_sub20000")
+    for quarter in (1, 2, 3):
+        d[f"q{quarter}"] = (d.qob == quarter) * 1
+        for year in range(1930, 1940):
+            d[f"q{quarter}_y{year}"] = ((d.qob == quarter) & (d.yob == year)) * 1
+    return d
+
+
+FRAMES = {
+    "card1995.csv": lambda: datasets.load("card1995"),
+    "mroz1987.csv": lambda: datasets.load("mroz1987").query("inlf == 1"),
+    "meps.csv": lambda: datasets.load("meps"),
+    "wage_bn1992.csv": lambda: datasets.load("wage_bn1992"),
+    "griliches1976.csv": lambda: datasets.load("griliches1976"),
+    "ajr2001_table5.csv": lambda: datasets.load("ajr2001").query("baseco == 1"),
+    "cigarettes_sw.csv": _cigarettes,
+    "hsng1980.csv": lambda: datasets.load("hsng1980"),
+    "consump_annual.csv": lambda: datasets.load("consump_annual"),
+    "ak1991_sub20000.csv": _quarters,
+}
+
+
+@pytest.fixture(scope="session")
+def reference():
+    """Specifications by name, those whose data are embedded."""
+    stored = json.loads(REFERENCE_PATH.read_text(encoding="utf-8"))["linear"]
+    return {name: entry for name, entry in stored.items() if entry["data"] in FRAMES}
+
+
+@pytest.fixture(scope="session")
+def frame_of():
+    """The data frame of a specification."""
+    return lambda entry: FRAMES[entry["data"]]()

@@ -7,24 +7,14 @@ numbers come from NumPy's generator in the order that the docstrings give, which
 """
 
 from cpython.pycapsule cimport PyCapsule_GetPointer
-from libc.math cimport INFINITY, exp, isfinite, log, sqrt
+from libc.math cimport INFINITY, exp, log, sqrt
 from libc.stdint cimport int64_t
 from libc.stdlib cimport free, malloc
 
-from qbeconometrics.kernels._cholesky cimport (
-    multiply_lower,
-    packed_cholesky,
-    solve_lower,
-    solve_lower_columns,
-    solve_lower_transposed,
-    squared_norm_transposed,
-)
+from qbeconometrics.kernels._cholesky cimport multiply_lower, solve_lower_transposed
 from qbeconometrics.kernels._linear_moments cimport (
     LinearMomentTarget,
-    Point,
-    Target,
     evaluate,
-    evaluate_covariance,
     frozen_quadratic,
     log_prior,
     moment_mean,
@@ -32,6 +22,14 @@ from qbeconometrics.kernels._linear_moments cimport (
     point_size,
     scratch_size,
 )
+from qbeconometrics.kernels._surrogate cimport (
+    Surrogate,
+    fit_surrogate,
+    log_proposal,
+    moment_distance,
+    surrogate_distance,
+)
+from qbeconometrics.kernels._target cimport Point, Target
 
 
 cdef extern from "numpy/random/bitgen.h":
@@ -57,6 +55,9 @@ COUNTERS = ("proposed", "passed_first", "accepted", "nonfinite")
 # Robbins-Monro: the gain of draw i is (i + 1)^-0.6.
 cdef double GAIN_EXPONENT = 0.6
 
+# Log sd of the scale of unscreened steps: one in fifteen or so is ten times as long.
+cdef double SCATTER = 1.5
+
 
 cdef bitgen_t* _generator(bit_generator) except NULL:
     return <bitgen_t*>PyCapsule_GetPointer(bit_generator.capsule, "BitGenerator")
@@ -81,21 +82,23 @@ cdef void adapt_scale(double* tuning, double acceptance, double goal) noexcept n
 
 
 def random_walk(
-    LinearMomentTarget target,
+    LinearMomentTarget target not None,
     bit_generator,
-    double[::1] position,
-    double[::1] tuning,
-    const double[::1] proposal_root,
-    double[:, ::1] draws,
-    double[::1] log_density,
-    int64_t[::1] counters,
+    double[::1] position not None,
+    double[::1] tuning not None,
+    const double[::1] proposal_root not None,
+    double[:, ::1] draws not None,
+    double[::1] log_density not None,
+    int64_t[::1] counters not None,
     *,
     bint delayed,
     double goal=-1.0,
+    int unscreened=0,
 ):
     """Advance a random-walk Metropolis chain, plain or with delayed acceptance.
 
-    Random numbers a draw: k standard normals, one uniform; a second uniform if `delayed`.
+    Random numbers a draw: k standard normals, one uniform; a second uniform if `delayed`; a
+    standard normal if the step is unscreened.
 
     Parameters
     ----------
@@ -118,6 +121,10 @@ def random_walk(
         2504.11761; Christen & Fox 2005).
     goal : float
         Acceptance rate to adapt the scale to; no adaptation if negative.
+    unscreened : int
+        If positive and `delayed`, every step whose number is a multiple of it is plain Metropolis
+        at a scattered scale (ours): screening with S frozen where the chain stands makes a distant
+        mode look impossible, so that a screened chain hardly ever changes modes.
 
     Returns
     -------
@@ -129,7 +136,8 @@ def random_walk(
     cdef Py_ssize_t i
     cdef bitgen_t* rng = _generator(bit_generator)
     cdef double scale, u1, u2, quadratic, forward, backward, ratio, acceptance, new_prior
-    cdef bint ready, passed
+    cdef double scatter = 0.0
+    cdef bint ready, passed, screened
     cdef Point current, proposal, swap
     _check(target, position, draws, log_density, counters)
     if tuning.shape[0] != 2 or proposal_root.shape[0] != k * (k + 1) // 2:
@@ -152,15 +160,21 @@ def random_walk(
                 random_standard_normal_fill(rng, k, normals)
                 u1 = rng.next_double(rng.state)
                 u2 = rng.next_double(rng.state) if delayed else 0.0
+                counters[PROPOSED] += 1
+                screened = delayed and not (
+                    unscreened > 0 and counters[PROPOSED] % unscreened == 0
+                )
                 scale = exp(tuning[0])
+                if delayed and not screened:
+                    random_standard_normal_fill(rng, 1, &scatter)
+                    scale *= exp(SCATTER * scatter)
                 multiply_lower(&proposal_root[0], k, normals, step)
                 for a in range(k):
                     proposal.x[a] = current.x[a] + scale * step[a]
-                counters[PROPOSED] += 1
                 passed = True
                 forward = 0.0
                 acceptance = 0.0
-                if delayed:
+                if screened:
                     moment_mean(t, proposal.x, proposal.g)
                     new_prior = log_prior(t, proposal.x)
                     quadratic = frozen_quadratic(t, current.root, proposal.g, scratch)
@@ -175,7 +189,7 @@ def random_walk(
                             proposal.log_likelihood + proposal.log_prior
                             - current.log_likelihood - current.log_prior
                         )
-                        if delayed:
+                        if screened:
                             quadratic = frozen_quadratic(t, proposal.root, current.g, scratch)
                             backward = (
                                 0.5 * (proposal.quadratic - quadratic)
@@ -190,7 +204,7 @@ def random_walk(
                             proposal = swap
                     else:
                         counters[NONFINITE] += 1
-                if goal > 0.0:
+                if goal > 0.0 and screened == delayed:
                     adapt_scale(&tuning[0], acceptance, goal)
                 for a in range(k):
                     draws[i, a] = current.x[a]
@@ -201,98 +215,17 @@ def random_walk(
     return bool(ready)
 
 
-# The normal approximation with S frozen at a point: N(mean, precision^-1).
-cdef struct Surrogate:
-    double* root            # packed (k,) factor of the precision; unused when m = k without prior
-    double* mean            # (k,)
-    double log_determinant  # of the precision
-
-
-cdef bint fit_surrogate(
-    const Target* t, const Point* p, Surrogate* s, bint with_prior, double* scratch
-) noexcept nogil:
-    """Fill `s` from the factor of S at `p`; `scratch` holds m k + m + k numbers."""
-    cdef int i, a, b, k = t.k, m = t.m
-    cdef double total
-    cdef double* B = scratch
-    cdef double* h = scratch + m * k
-    cdef double* row
-    cdef double* out
-    for i in range(m * k):
-        B[i] = t.jacobian[i]
-    for i in range(m):
-        h[i] = t.intercept[i]
-    solve_lower_columns(p.root, m, B, k)
-    solve_lower(p.root, m, h)
-    for a in range(k):
-        out = s.root + a * (a + 1) // 2
-        for b in range(a + 1):
-            out[b] = t.prior_precision[a * k + b] if with_prior else 0.0
-        total = 0.0
-        if with_prior:
-            for b in range(k):
-                total += t.prior_precision[a * k + b] * t.prior_mean[b]
-        s.mean[a] = total
-    for i in range(m):
-        row = B + i * k
-        for a in range(k):
-            total = row[a]
-            out = s.root + a * (a + 1) // 2
-            for b in range(a + 1):
-                out[b] += total * row[b]
-            s.mean[a] += total * h[i]
-    s.log_determinant = packed_cholesky(s.root, k, scratch + m * k + m)
-    if not isfinite(s.log_determinant):
-        return False
-    solve_lower(s.root, k, s.mean)
-    solve_lower_transposed(s.root, k, s.mean)
-    return True
-
-
-cdef double log_proposal(double log_determinant, double distance, double df, int k) noexcept nogil:
-    """Log density, up to a constant, at squared scaled distance from the proposal's centre."""
-    if df == INFINITY:
-        return 0.5 * log_determinant - 0.5 * distance
-    return 0.5 * log_determinant - 0.5 * (df + k) * log(1.0 + distance / df)
-
-
-cdef double surrogate_distance(
-    const Target* t, const Surrogate* s, const double* to, const double* start, double rho,
-    double* scratch,
-) noexcept nogil:
-    """Squared distance of `to` from the centre of the proposal made at `start`."""
-    cdef int a
-    for a in range(t.k):
-        scratch[a] = to[a] - s.mean[a] - rho * (start[a] - s.mean[a])
-    return squared_norm_transposed(s.root, t.k, scratch) / (1.0 - rho * rho)
-
-
-cdef double moment_distance(
-    const Target* t, const Point* p, const double* to, const double* start, double rho,
-    double* scratch,
-) noexcept nogil:
-    """The same without prior and with m = k, from the moment means `to` and `start`."""
-    cdef int j
-    cdef double total = 0.0
-    for j in range(t.m):
-        scratch[j] = to[j] - rho * start[j]
-    solve_lower(p.root, t.m, scratch)
-    for j in range(t.m):
-        total += scratch[j] * scratch[j]
-    return total / (1.0 - rho * rho)
-
-
 def modified_delayed_acceptance(
-    LinearMomentTarget target,
+    LinearMomentTarget target not None,
     bit_generator,
-    double[::1] position,
+    double[::1] position not None,
     double df,
     double rho,
-    const double[:, ::1] jacobian_inverse,
-    const double[::1] root_of_moments,
-    double[:, ::1] draws,
-    double[::1] log_density,
-    int64_t[::1] counters,
+    const double[:, ::1] jacobian_inverse not None,
+    const double[::1] root_of_moments not None,
+    double[:, ::1] draws not None,
+    double[::1] log_density not None,
+    int64_t[::1] counters not None,
     *,
     bint exact,
 ):

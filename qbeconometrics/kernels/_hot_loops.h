@@ -8,7 +8,9 @@
 
 #if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && defined(__linux__) \
     && !defined(__SANITIZE_ADDRESS__)
-#define MULTIVERSION __attribute__((target_clones("avx512f", "avx2", "default")))
+#define MULTIVERSION __attribute__((target_clones("avx512f", "avx2", "default"), unused))
+#elif defined(__GNUC__)
+#define MULTIVERSION __attribute__((unused))
 #else
 #define MULTIVERSION
 #endif
@@ -28,10 +30,10 @@ MULTIVERSION static void add_four_rows(
 /* Rows of S and of the scores are padded to a multiple of this, so that inner loops have no rest. */
 #define LANES 8
 
-static int padded(int m) { return (m + LANES - 1) / LANES * LANES; }
+static inline int padded(int m) { return (m + LANES - 1) / LANES * LANES; }
 
 /* Residuals of four rows of regressors (4, k), each an ordinary sum from left to right. */
-static void four_residuals(
+static inline void four_residuals(
     double *restrict out, const double *restrict start, const double *restrict rows,
     const double *restrict x, int k)
 {

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
 
 from qbeconometrics.exceptions import OptionError, check_choice
 from qbeconometrics.posterior.quasi_posterior import QUASI_LIKELIHOODS
@@ -62,6 +64,25 @@ def check_quasi_likelihood(value: str | None, weight_matrix: object) -> str:
             f"weight_matrix is only used with quasi_likelihood='two-step', not with {name!r}"
         )
     return name
+
+
+def aligned_weight(weight_matrix: Any, names: Sequence[str]) -> NDArray[Any] | str | None:
+    """Return the weight in the order of the instruments; a DataFrame is matched by label.
+
+    Raises
+    ------
+    OptionError
+        If the labels are not the names of the instruments.
+    """
+    if isinstance(weight_matrix, pd.DataFrame):
+        if set(weight_matrix.index) ^ set(names) or set(weight_matrix.columns) ^ set(names):
+            raise OptionError(
+                f"weight_matrix must be labelled by the instruments: {', '.join(names)}"
+            )
+        weight_matrix = weight_matrix.loc[list(names), list(names)]
+    if weight_matrix is None or isinstance(weight_matrix, str):
+        return weight_matrix
+    return np.asarray(weight_matrix)
 
 
 def sample_options(

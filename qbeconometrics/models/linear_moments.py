@@ -22,6 +22,7 @@ from qbeconometrics.inputs.formula import RegressorRecipe, exog_for_prediction
 from qbeconometrics.models.fit_notes import tail_notes, warn_if_interrupted
 from qbeconometrics.models.fit_options import (
     FIT_KEYWORDS,
+    aligned_weight,
     check_learning_rate,
     check_quasi_likelihood,
     sample_options,
@@ -42,7 +43,7 @@ from qbeconometrics.posterior.propriety import (
     moments_exist,
 )
 from qbeconometrics.posterior.quasi_posterior import QuasiPosterior, build_quasi_posterior
-from qbeconometrics.posterior.resolved_prior import DataScale, resolve_prior
+from qbeconometrics.posterior.resolved_prior import data_scale, resolve_prior
 from qbeconometrics.priors import PriorLike
 from qbeconometrics.results.fit_record import FitRecord
 from qbeconometrics.results.posterior_results import PosteriorResults
@@ -82,7 +83,7 @@ class LinearMomentsModel(Model):  # type: ignore[misc]
         self.design = design
         self.instrument = design.instrument
         self.n_dropped = n_dropped
-        self.prior = resolve_prior(prior, _data_scale(design))
+        self.prior = resolve_prior(prior, data_scale(design))
         self._kept = kept
         self._recipe = recipe
         if recipe is not None:
@@ -208,21 +209,8 @@ class LinearMomentsModel(Model):  # type: ignore[misc]
             quasi_likelihood=name,
             learning_rate=rate,
             prior=self.prior,
-            weight_matrix=self._aligned_weight(weight_matrix),
+            weight_matrix=aligned_weight(weight_matrix, self.instrument_names),
         )
-
-    def _aligned_weight(self, weight_matrix: Any) -> FloatArray | str | None:
-        """Return the weight in the order of the instruments; a DataFrame is matched by label."""
-        if isinstance(weight_matrix, pd.DataFrame):
-            names = self.instrument_names
-            if set(weight_matrix.index) ^ set(names) or set(weight_matrix.columns) ^ set(names):
-                raise OptionError(
-                    f"weight_matrix must be labelled by the instruments: {', '.join(names)}"
-                )
-            weight_matrix = weight_matrix.loc[names, names]
-        if weight_matrix is None or isinstance(weight_matrix, str):
-            return weight_matrix
-        return np.asarray(weight_matrix)
 
     def _row_label(self, row: int) -> object:
         labels = self.design.row_labels
@@ -277,8 +265,10 @@ class LinearMomentsModel(Model):  # type: ignore[misc]
             Weight for "two-step" instead of the inverse of S.
         sampler_kwds : dict, optional
             For "da-exact" and "da-approx": "df", degrees of freedom of the proposal (inf is the
-            normal proposal of the paper) and "rho", the share kept of the current position; both
-            "auto" by default.
+            normal proposal) and "rho", the share kept of the current position; both "auto" by
+            default. For "da": "unscreened", one step in so many that skips the screening and has
+            a scattered scale (default 20; 0 is the plain algorithm): a screened chain hardly ever
+            changes between distant modes.
         progressbar : bool, optional
             None shows a bar on terminals when the run takes longer than a second.
 
@@ -404,20 +394,3 @@ class LinearMomentsModel(Model):  # type: ignore[misc]
         if self._recipe is None:
             raise OptionError("the model was not built from a formula; use transform=False")
         return exog_for_prediction(self._recipe, data)
-
-
-def _data_scale(design: LinearDesign) -> DataScale:
-    n = len(design.endog)
-    m = design.instrument.shape[1]
-    k = design.exog.shape[1]
-    lengths = np.linalg.norm(design.triangle[:, m:], axis=0) / np.sqrt(n)
-    return DataScale(
-        names=design.exog_names,
-        endog_mean=design.endog_mean,
-        endog_sd=design.endog_sd,
-        endog_root_mean_square=float(lengths[k]),
-        exog_means=design.column_means,
-        exog_sds=design.column_sds,
-        exog_root_mean_squares=lengths[:k],
-        constant=design.constant,
-    )

@@ -65,6 +65,7 @@ def scale_prior(prior: ResolvedPrior, basis: MomentBasis) -> ScaledPrior:
     R = basis.regressor_map
     root = prior.root @ R
     target = prior.target - prior.root @ basis.centre
+    mean = np.linalg.lstsq(root, target)[0]
     student = None
     has_term = ~np.isnan(prior.df)
     if has_term.any():
@@ -74,7 +75,7 @@ def scale_prior(prior: ResolvedPrior, basis: MomentBasis) -> ScaledPrior:
             (basis.centre[has_term] - prior.loc[has_term]) / scale,
             prior.df[has_term],
         )
-    return ScaledPrior(root.T @ root, np.linalg.lstsq(root, target)[0], student)
+    return ScaledPrior(root.T @ root, np.asarray(mean, dtype=np.float64), student)
 
 
 def fixed_covariance(
@@ -151,8 +152,9 @@ def build_quasi_posterior(
     Parameters
     ----------
     statistic : LinearMomentStatistic
-        With the fourth-order sums, or else `rows` is used where they would be needed.
+        With the fourth-order sums if an HC rule needs them and `rows` is None.
     rows : ScaledRows or None
+        If given, S is formed from the rows where it depends on the coefficients.
     rule : CovarianceRule
     quasi_likelihood : str
         "cue", "cue-nodet" or "two-step".
@@ -183,12 +185,12 @@ def build_quasi_posterior(
             pack_symmetric(statistic.instrument_product / n),
             residual_variance_matrix(statistic, rule),
         )
-    elif statistic.fourth is not None:
-        form["statistic"] = covariance_statistic(statistic, rule)
     elif rows is not None:
         factor = rule.small_sample_factor(n, k)
         centering = factor / (learning_rate * n) if rule.centered else 0.0
         form["rows"] = (rows.residual, rows.regressor, rows.instrument, factor / n, centering)
+    elif statistic.fourth is not None:
+        form["statistic"] = covariance_statistic(statistic, rule)
     else:
         raise NumericalError("S needs the rows or the fourth-order sums")
     target = LinearMomentTarget(

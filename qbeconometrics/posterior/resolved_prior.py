@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from qbeconometrics.exceptions import InputError, OptionError, suggestion
+from qbeconometrics.inputs.design import LinearDesign
 from qbeconometrics.priors import DEFAULT_SCALE, Flat, Normal, Prior, PriorLike, StudentT
 
 FloatArray = NDArray[np.float64]
@@ -46,6 +47,24 @@ class DataScale:
             return None
         (used,) = np.nonzero(self.constant)
         return int(used[0]) if len(used) == 1 else None
+
+
+def data_scale(design: LinearDesign) -> DataScale:
+    """Return what the default prior needs to know of a design."""
+    n = len(design.endog)
+    m = design.instrument.shape[1]
+    k = design.exog.shape[1]
+    lengths = np.linalg.norm(design.triangle[:, m:], axis=0) / np.sqrt(n)
+    return DataScale(
+        names=design.exog_names,
+        endog_mean=design.endog_mean,
+        endog_sd=design.endog_sd,
+        endog_root_mean_square=float(lengths[k]),
+        exog_means=design.column_means,
+        exog_sds=design.column_sds,
+        exog_root_mean_squares=lengths[:k],
+        constant=design.constant,
+    )
 
 
 @dataclass(frozen=True, slots=True)

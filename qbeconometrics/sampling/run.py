@@ -33,7 +33,7 @@ from qbeconometrics.sampling.choose import (
     race_modified,
 )
 from qbeconometrics.sampling.progress import ProgressDisplay
-from qbeconometrics.sampling.samplers import SAMPLERS, Settings
+from qbeconometrics.sampling.samplers import SAMPLERS, UNSCREENED, Settings
 from qbeconometrics.sampling.seeds import spawn_seeds
 from qbeconometrics.sampling.state import new_state
 
@@ -42,6 +42,11 @@ FloatArray = NDArray[np.float64]
 INDEPENDENT = "independent"
 SAMPLER_NAMES = ("auto", *SAMPLERS, INDEPENDENT)
 PILOT_DRAWS = (100, 500)
+SAMPLER_KEYWORDS = {
+    "da": ("unscreened",),
+    "da-exact": ("df", "rho"),
+    "da-approx": ("df", "rho"),
+}
 
 # Below this reciprocal condition number the proposal without prior is refused.
 SINGULAR = 1e-12
@@ -57,7 +62,7 @@ class SampleOptions:
     draws, tune, chains, cores : int
     rng : int, SeedSequence, BitGenerator, Generator or None
     sampler_kwds : dict
-        "df" and "rho", for the modified samplers.
+        "df" and "rho", for the modified samplers; "unscreened", for "da".
     progressbar : bool or None
     """
 
@@ -123,21 +128,23 @@ def parse_sampler_kwds(sampler: str, sampler_kwds: Mapping[str, Any] | None) -> 
     if sampler_kwds is not None and not isinstance(sampler_kwds, Mapping):
         raise OptionError(f"sampler_kwds must be a dict such as {{'df': 5}}, not {sampler_kwds!r}")
     keywords = dict(sampler_kwds or {})
-    modified = sampler in SAMPLERS and not SAMPLERS[sampler].is_random_walk
-    if not modified:
-        if keywords:
-            raise OptionError(
-                f"sampler_kwds={keywords!r} does not apply to sampler={sampler!r}; 'df' and 'rho' "
-                "are for sampler='da-exact' or 'da-approx'"
-            )
-        return {}
-    refuse_unknown_keywords(keywords, ("df", "rho"), f"sampler_kwds with sampler={sampler!r}")
+    known = SAMPLER_KEYWORDS.get(sampler, ())
+    if keywords and not known:
+        raise OptionError(
+            f"sampler_kwds={keywords!r} does not apply to sampler={sampler!r}; 'df' and 'rho' are "
+            "for sampler='da-exact' or 'da-approx', 'unscreened' for 'da'"
+        )
+    refuse_unknown_keywords(keywords, known, f"sampler_kwds with sampler={sampler!r}")
     df, rho = keywords.get("df", "auto"), keywords.get("rho", "auto")
     if df != "auto" and not (_is_number(df) and df > 0):
         raise OptionError(f"sampler_kwds['df']={df!r} must be 'auto', a positive number or inf")
     if rho != "auto" and not (_is_number(rho) and 0 <= rho < 1):
         raise OptionError(f"sampler_kwds['rho']={rho!r} must be 'auto' or a number in [0, 1)")
-    return {"df": df, "rho": rho}
+    every = keywords.get("unscreened", UNSCREENED)
+    if isinstance(every, bool) or not isinstance(every, (int, np.integer)) or every < 0:
+        raise OptionError(f"sampler_kwds['unscreened']={every!r} must be a whole number, 0 or more")
+    filled = {"df": df, "rho": rho, "unscreened": int(every)}
+    return {word: filled[word] for word in known}
 
 
 def _is_number(value: Any) -> bool:
@@ -247,12 +254,14 @@ def _choose(
         warnings.warn(sentence, NumericalWarning, stacklevel=4)
         notes.append(sentence)
         sampler = fallback
-        options_kwds = {"df": "auto", "rho": "auto"}
+        options_kwds: dict[str, Any] = {"df": "auto", "rho": "auto"}
     else:
         options_kwds = options.sampler_kwds
     reason = "asked for" if sampler == options.sampler else "fall-back"
     if sampler != "auto" and SAMPLERS[sampler].is_random_walk:
-        return Choice(Settings(sampler, proposal_root=surrogate.root), reason)
+        unscreened = options_kwds.get("unscreened", UNSCREENED)
+        settings = Settings(sampler, proposal_root=surrogate.root, unscreened=unscreened)
+        return Choice(settings, reason)
     if sampler != "auto" and "auto" not in options_kwds.values():
         settings = Settings(sampler, df=float(options_kwds["df"]), rho=float(options_kwds["rho"]))
         return Choice(settings, reason)
@@ -328,9 +337,8 @@ def _independent_sample(
 
 
 def _reported_settings(settings: Settings) -> dict[str, Any]:
-    if SAMPLERS[settings.sampler].is_random_walk:
-        return {}
-    return {"df": settings.df, "rho": settings.rho}
+    known = SAMPLER_KEYWORDS.get(settings.sampler, ())
+    return {word: getattr(settings, word) for word in known}
 
 
 def _statistics(run: ChainRun, *, began: float, started: float, warmed: float) -> dict[str, Any]:

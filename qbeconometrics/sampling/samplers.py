@@ -18,6 +18,8 @@ from qbeconometrics.sampling.state import ChainState
 
 FloatArray = NDArray[np.float64]
 
+UNSCREENED = 20
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -35,6 +37,8 @@ class Settings:
         Lower factor of the covariance of the random walk.
     goal : float
         Acceptance rate that the random walk's scale is adapted to; negative when it is fixed.
+    unscreened : int
+        Of "da": one step in so many is not screened; 0 screens all.
     """
 
     sampler: str
@@ -42,6 +46,7 @@ class Settings:
     rho: float = 0.0
     proposal_root: FloatArray | None = None
     goal: float = -1.0
+    unscreened: int = UNSCREENED
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +117,7 @@ def _random_walk(delayed: bool) -> Advance:
             counters,
             delayed=delayed,
             goal=settings.goal,
+            unscreened=settings.unscreened,
         )
         _check_ready(ready)
         return ChainState(position, tuning[0], int(tuning[1]), dict(bits.state), counters), block

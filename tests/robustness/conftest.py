@@ -1,4 +1,4 @@
-"""What every model class is put through: drivers, clean data, and a guard of global state.
+"""What every model class is put through: drivers, clean data.
 
 A new model class costs one line in `DRIVERS`.
 """
@@ -81,16 +81,6 @@ def refused():
         return pytest.raises(kind, match=f"(?s){words}")
 
     return expect
-
-
-@pytest.fixture(autouse=True)
-def _global_random_state_does_not_move():
-    before = np.random.get_state()  # noqa: NPY002
-    yield
-    after = np.random.get_state()  # noqa: NPY002
-    assert before[0] == after[0]
-    np.testing.assert_array_equal(before[1], after[1])
-    assert before[2:] == after[2:]
 
 
 @pytest.fixture

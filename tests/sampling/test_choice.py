@@ -76,7 +76,22 @@ def test_a_sampler_asked_for_is_used(posterior, options, sampler):
     drawn = sample(posterior, options(sampler=sampler))
     assert drawn.sampler == sampler
     assert drawn.draws.shape == (4, 200, 2)
-    assert (drawn.settings == {}) == SAMPLERS[sampler].is_random_walk
+    known = {"rwm": set(), "da": {"unscreened"}}
+    assert set(drawn.settings) == known.get(sampler, {"df", "rho"})
+
+
+@pytest.mark.parametrize("every", [0, 7])
+def test_unscreened_steps_asked_for_are_taken(posterior, options, every):
+    drawn = sample(posterior, options(sampler="da", sampler_kwds={"unscreened": every}))
+    usual = sample(posterior, options(sampler="da"))
+    assert drawn.settings == {"unscreened": every}
+    assert not np.array_equal(drawn.draws, usual.draws)
+
+
+@pytest.mark.parametrize("every", [-1, 1.5, True, "auto"])
+def test_unscreened_is_a_whole_number(options, every):
+    with pytest.raises(OptionError, match="unscreened"):
+        options(sampler="da", sampler_kwds={"unscreened": every})
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,53 @@
+"""A fit of Card's equation from formula to summary takes less than a second of processor time."""
+
+import statistics
+import subprocess
+import sys
+import time
+import warnings
+
+BUDGET_SECONDS = 1.0
+BUDGET_IMPORT_SECONDS = 0.3
+REPETITIONS = 5
+FORMULA = (
+    "lwage ~ exper + expersq + black + south + smsa + reg661 + reg662 + reg663 + reg664 + reg665"
+    " + reg666 + reg667 + reg668 + smsa66 + [educ ~ nearc4]"
+)
+
+
+def fit_seconds(qb, data, rng):
+    began = time.process_time()
+    res = qb.QuasiBayesIV.from_formula(FORMULA, data).fit(draws=2000, chains=4, rng=rng)
+    str(res.summary())
+    return time.process_time() - began
+
+
+def import_seconds(statement):
+    source = f"import time; t = time.process_time(); {statement}; print(time.process_time() - t)"
+    times = [
+        float(
+            subprocess.run([sys.executable, "-c", source], capture_output=True, check=True).stdout
+        )
+        for _ in range(REPETITIONS)
+    ]
+    return min(times)
+
+
+def main():
+    import qbeconometrics as qb
+
+    warnings.simplefilter("ignore", qb.exceptions.QBEconometricsWarning)
+    data = qb.datasets.load("card1995")
+    fit_seconds(qb, data, REPETITIONS)
+    fit = statistics.median(fit_seconds(qb, data, rng) for rng in range(REPETITIONS))
+    base = import_seconds("import statsmodels.base.model")
+    ours = import_seconds("import statsmodels.base.model, qbeconometrics") - base
+    print(
+        f"processor seconds: fit {fit:.2f}; import {ours:.2f} beyond the {base:.2f} of statsmodels"
+    )
+    assert fit < BUDGET_SECONDS
+    assert ours < BUDGET_IMPORT_SECONDS
+
+
+if __name__ == "__main__":
+    main()

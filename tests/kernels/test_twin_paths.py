@@ -1,0 +1,122 @@
+"""Compiled chains against their NumPy twins: seeded paths, decision by decision."""
+
+import numpy as np
+import pytest
+
+DRAWS = 2_000
+# Rounding differs between a packed loop and LAPACK; posterior sds are near 1 in these coordinates.
+ROUNDING_IN_SD = 1e-9
+
+STATISTIC_VARIANTS = [
+    *(("da-exact", {"df": df, "rho": rho}, 3) for df in (np.inf, 2.0, 20.0) for rho in (0.0, 0.5)),
+    *(("da-approx", {"df": df, "rho": rho}, 3) for df in (np.inf, 2.0, 20.0) for rho in (0.0, 0.5)),
+    *(
+        ("da-approx", {"df": df, "rho": rho, "square": True}, 2)
+        for df in (np.inf, 2.0, 20.0)
+        for rho in (0.0, 0.5)
+    ),
+    ("da-approx", {"df": 5.0}, 2),
+    ("rwm", {}, 3),
+    ("da", {}, 3),
+    ("rwm", {"goal": 0.3, "log_scale": 1.0}, 3),
+    ("da", {"goal": 0.2, "log_scale": 1.0}, 3),
+    ("da", {"goal": 0.2, "log_scale": 1.0, "unscreened": 3}, 3),
+    ("da", {"unscreened": 20}, 3),
+]
+SAMPLERS = {
+    "rwm": ("rwm", {"log_scale": 0.3}),
+    "da": ("da", {"log_scale": 0.5}),
+    "da-exact": ("da-exact", {"df": 20.0, "rho": 0.5}),
+    "da-approx": ("da-approx", {"df": 5.0, "rho": 0.3}),
+}
+FORMS = (
+    "rows",
+    "rows centered",
+    "rows HC1",
+    "rows HC1 centered",
+    "proportional",
+    "fixed weight",
+)
+
+
+def label(value):
+    return "-".join(map(str, value)) if isinstance(value, tuple) else None
+
+
+@pytest.fixture
+def assert_same_path(run, compiled, twins):
+    """Run both kinds and compare all that they change."""
+
+    def compare(problem, sampler, **options):
+        ours = run(problem, sampler, kernels=compiled, n_draws=DRAWS, **options)
+        twin = run(problem, sampler, kernels=twins, n_draws=DRAWS, **options)
+        assert ours.ready is True
+        assert twin.ready is True
+        moved = np.any(np.diff(ours.draws, axis=0) != 0, axis=1)
+        moved_twin = np.any(np.diff(twin.draws, axis=0) != 0, axis=1)
+        np.testing.assert_array_equal(moved, moved_twin)
+        np.testing.assert_array_equal(ours.counters, twin.counters)
+        sd = twin.draws.std(axis=0)
+        assert np.max(np.abs(ours.draws - twin.draws) / sd) < ROUNDING_IN_SD
+        assert np.max(np.abs(ours.log_density - twin.log_density)) < ROUNDING_IN_SD
+        np.testing.assert_array_equal(ours.position, ours.draws[-1])
+        np.testing.assert_allclose(ours.tuning, twin.tuning, rtol=0, atol=ROUNDING_IN_SD)
+        assert ours.generator == twin.generator
+        # A path that hardly moves, or never stays, compares little.
+        assert 0.02 * DRAWS < ours.counters[2] <= ours.counters[1] <= ours.counters[0] == DRAWS
+        return ours
+
+    return compare
+
+
+@pytest.mark.parametrize(("sampler", "options", "m"), STATISTIC_VARIANTS)
+def test_every_variant(assert_same_path, problem_of, sampler, options, m):
+    assert_same_path(problem_of(2, m), sampler, **options)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_every_form_of_s(assert_same_path, problem_of, name, form):
+    sampler, options = SAMPLERS[name]
+    assert_same_path(problem_of(2, 3, form), sampler, **options)
+
+
+@pytest.mark.parametrize("form", ["statistic", "rows", "proportional"])
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_without_the_determinant(assert_same_path, problem_of, name, form):
+    sampler, options = SAMPLERS[name]
+    assert_same_path(problem_of(2, 3, form, determinant=False), sampler, **options)
+
+
+@pytest.mark.parametrize(("k", "m"), [(1, 1), (1, 2), (5, 5), (5, 8), (12, 12), (12, 14)])
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_orders(assert_same_path, problem_of, name, k, m):
+    sampler, options = SAMPLERS[name]
+    options = {**options, "square": sampler == "da-approx" and k == m}
+    if sampler in ("rwm", "da"):
+        options["log_scale"] = np.log(1.2 / k)
+    assert_same_path(problem_of(k, m, n=400), sampler, **options)
+
+
+@pytest.mark.parametrize("prior", ["student", "student and normal"])
+@pytest.mark.parametrize("name", SAMPLERS)
+@pytest.mark.parametrize("m", [3, 4])
+def test_student_prior(assert_same_path, problem_of, name, prior, m):
+    sampler, options = SAMPLERS[name]
+    options = {**options, "square": sampler == "da-approx" and m == 3}
+    assert_same_path(problem_of(3, m, prior=prior), sampler, **options)
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_flat_prior(assert_same_path, problem_of, name):
+    sampler, options = SAMPLERS[name]
+    assert_same_path(problem_of(2, 6, prior="flat"), sampler, **options)
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_where_s_is_not_positive_definite(assert_same_path, partly_indefinite, name):
+    sampler, options = SAMPLERS[name]
+    chain = assert_same_path(partly_indefinite(), sampler, **{**options, "df": 2.0, "rho": 0.0})
+    assert chain.counters[3] > 0
+    assert np.max(np.sum(chain.draws**2, axis=1)) < 5.0  # where S would be singular
+    assert np.all(np.isfinite(chain.log_density))

@@ -1,0 +1,86 @@
+"""The README and the documentation: commands, the example and its output, links."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+TREE = Path(__file__).parent.parent
+README = (TREE / "README.md").read_text(encoding="utf-8")
+TIMEOUT = 120
+COMMANDS = [
+    "python -m pip install -e . && python -m qbeconometrics",
+    'python -m pip install -e ".[test]" && python -m pytest',
+]
+# Monte Carlo: the printed example is one run on one machine, and another build may draw otherwise.
+# Posterior means move by 0.015 posterior sd from run to run, the ends of intervals by 0.06.
+TOLERANCE_IN_SD = 0.3
+COLUMNS = ["mean", "sd", "median", "lower", "upper"]
+
+
+def blocks(language):
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
+
+
+def parameter_rows(text):
+    """First numbers of the lines between the second and third rule of a summary, by name."""
+    table = re.split(r"^-{60,}$", text, flags=re.MULTILINE)[1]
+    table = re.split(r"^={60,}$", table, flags=re.MULTILINE)[0]
+    rows = [line.split() for line in table.strip().splitlines()]
+    return {row[0]: [float(word) for word in row[1 : 1 + len(COLUMNS)]] for row in rows}
+
+
+def run(*words, **options):
+    environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
+    done = subprocess.run(
+        [sys.executable, *words],
+        capture_output=True, text=True, timeout=TIMEOUT, check=True, env=environment, **options,
+    )  # fmt: skip
+    return done.stdout
+
+
+def test_the_two_commands():
+    commands = [line for block in blocks("console") for line in block.splitlines()]
+    assert commands == COMMANDS
+
+
+def test_the_example_prints_what_the_readme_says(tmp_path):
+    (source,) = blocks("python")
+    printed = run("-c", source, cwd=tmp_path)
+    shown = blocks("text")[1]
+    now, then = parameter_rows(printed), parameter_rows(shown)
+    assert list(now) == list(then)
+    for name, row in now.items():
+        differences = np.abs(np.subtract(row, then[name])) / row[COLUMNS.index("sd")]
+        assert np.all(differences < TOLERANCE_IN_SD), name
+    for label in ("No. Observations", "Instruments", "J \\(df 1\\)", "Effective F"):
+        pattern = rf"{label}:\s+(\S+)"
+        assert re.search(pattern, printed)[1] == re.search(pattern, shown)[1]
+
+
+def test_the_comparison_in_the_readme_is_of_the_main_job():
+    printed = run("-m", "qbeconometrics", "--draws", "50")
+    names = re.compile(r"^(?:OLS|2SLS, near|Quasi-Bayes, near).*?(?=  )", flags=re.MULTILINE)
+    shown = blocks("text")[0]
+    assert names.findall(printed) == names.findall(shown)
+    exact = re.compile(r"^(?:OLS|2SLS).*", flags=re.MULTILINE)
+    found = [line.split() for line in exact.findall(printed) if ":" not in line]
+    assert found == [line.split() for line in exact.findall(shown) if ":" not in line]
+
+
+@pytest.mark.parametrize(
+    "path", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "docs/index.md"]
+)
+def test_links_lead_somewhere(path):
+    text = (TREE / path).read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)#]+)\)", text):
+        assert target.startswith("https://") or ((TREE / path).parent / target).exists(), target
+
+
+def test_the_example_script_runs(tmp_path):
+    printed = run(str(TREE / "examples" / "returns_to_schooling.py"), cwd=tmp_path)
+    assert printed.count("nearc4") == 4
