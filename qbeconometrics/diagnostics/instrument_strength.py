@@ -231,6 +231,8 @@ def effective_f_critical_value(
         if not 0.0 < value < 1.0:
             raise OptionError(f"{argument}={value!r} is not allowed: give a number in (0, 1).")
     eigenvalues = np.linalg.eigvalsh(np.asarray(score_covariance, dtype=np.float64))
+    # Those of a two-way clustered covariance may be negative.
+    eigenvalues = np.maximum(eigenvalues, 0.0)
     weights = eigenvalues / eigenvalues.sum()
     strength = 1.0 / bias
     degrees = (1.0 + 2.0 * strength) / (weights @ weights + 2.0 * strength * weights.max())
@@ -264,11 +266,15 @@ def _robust_f(moments: FirstStageMoments, names: Sequence[str]) -> FloatArray:
 
 
 def _effective_f(moments: FirstStageMoments) -> tuple[float, float]:
-    """Effective F and its conservative critical value; NaN if p > 1."""
+    """Effective F and its conservative critical value; NaN if p > 1 or without a variance."""
     if moments.n_endogenous > 1:
         return float("nan"), float("nan")
-    effective = np.sum(moments.coefficients**2) / np.trace(moments.score_covariance)
-    return float(effective), effective_f_critical_value(moments.score_covariance)
+    total = np.trace(moments.score_covariance)
+    # Two-way clustered covariances need not be positive.
+    if not total > 0.0:
+        return float("nan"), float("nan")
+    effective = float(np.sum(moments.coefficients**2) / total)
+    return effective, effective_f_critical_value(moments.score_covariance)
 
 
 def _shea_r2(moments: FirstStageMoments) -> FloatArray:

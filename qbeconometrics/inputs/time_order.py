@@ -70,9 +70,9 @@ def _refuse_rows_dropped_between(labels: pd.Index | None, kept: NDArray[np.bool_
     shown = places if labels is None else labels
     raise InputError(
         f"cov_type='HAC' needs rows without gaps, but {int(steps[before]) - 1} row(s) with missing "
-        f"values were dropped between the rows labelled {shown[before]!r} and "
-        f"{shown[before + 1]!r}. Fill the missing values, or drop these rows from the data first "
-        "and reset its index, if the rows that are left are to count as one period apart."
+        f"values were dropped between the rows labelled {_shown(shown[before])} and "
+        f"{_shown(shown[before + 1])}. Fill the missing values, or drop these rows from the data "
+        "first and reset its index, if the rows that are left are to count as one period apart."
     )
 
 
@@ -119,11 +119,13 @@ def _positions(labels: Any) -> NDArray[np.int64]:
         if step >= _SHORTEST_MONTH:
             return np.asarray(dates.to_period("M").asi8)
         days = dates.to_numpy().astype("datetime64[D]")
-        if step == _DAY and (dates.dayofweek < 5).all() and (days == dates.to_numpy()).all():
+        if step == _DAY and (dates.day_of_week < 5).all() and (days == dates.to_numpy()).all():
             return np.asarray(np.busday_count(days[0], days))
         return np.asarray(dates.asi8)
     return np.asarray(labels.asi8)
 
 
 def _shown(label: object) -> str:
-    return repr(str(label)) if isinstance(label, (pd.Timestamp, pd.Period)) else repr(label)
+    if isinstance(label, (pd.Timestamp, pd.Period)):
+        return repr(str(label))
+    return repr(label.item() if isinstance(label, np.generic) else label)

@@ -123,8 +123,8 @@ def check_cluster_leverage(share: float, cluster: object, groups: str) -> None:
     """
     if share > LEVERAGE_LIMIT:
         raise ImproperPosteriorError(
-            f"some combination of the instruments is zero outside cluster {cluster!r} of groups "
-            f"{groups} (such as a dummy for that cluster): the clustered covariance of the moments "
-            "is singular on a plane of coefficients. Take the means of each cluster off all "
-            "columns instead of using dummies, use coarser dummies, or cluster otherwise."
+            f"some combination of the instruments is zero outside cluster {str(cluster)!r} of "
+            f"groups {groups} (such as a dummy for that cluster): the clustered covariance of the "
+            "moments is singular on a plane of coefficients. Take the means of each cluster off "
+            "all columns instead of using dummies, use coarser dummies, or cluster otherwise."
         )
