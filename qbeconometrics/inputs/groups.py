@@ -167,9 +167,9 @@ def _aligned(table: pd.DataFrame, labels: pd.Index | None, kept: NDArray[np.bool
         )
     places = table.index.get_indexer(labels)
     if (places < 0).any():
-        first = labels[int(np.argmax(places < 0))]
+        first = row_label(int(np.argmax(places < 0)), labels)
         raise InputError(
-            f"groups has no row labelled {first!r}. Give it the index of the data, or give an "
+            f"groups does not have {first}. Give it the index of the data, or give an "
             "array of the original length."
         )
     return table.iloc[places]

@@ -153,6 +153,12 @@ class QuasiBayesIV(LinearMomentsModel):
     ) -> pd.DataFrame:
         """Strength of the instruments; see `qbeconometrics.diagnostics.instrument_strength`.
 
+        Parameters
+        ----------
+        cov_type, cov_kwds
+            As in `fit`. Lags that are selected from the data are those of the fit, selected from
+            the two-stage least squares moments.
+
         Returns
         -------
         DataFrame

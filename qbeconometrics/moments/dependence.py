@@ -18,6 +18,7 @@ from scipy.linalg import matmul_toeplitz
 from scipy.sparse import csr_array
 
 from qbeconometrics.moments.linear import (
+    BLOCK_NUMBERS,
     LinearMomentStatistic,
     ScaledRows,
     pack_symmetric,
@@ -109,25 +110,33 @@ def dependent_statistic(
     w = np.column_stack([rows.residual, rows.regressor])
     z = rows.instrument
     row_totals = weighted_rows(weights, np.ones((len(w), 1)))
-    fourth = None
-    if with_fourth:
-        order, m = w.shape[1], z.shape[1]
-        fourth = np.empty((order * (order + 1) // 2, m * (m + 1) // 2))
-        pair = 0
-        for b in range(order):
-            weighted = weighted_rows(weights, z * w[:, b, None])
-            for a in range(b + 1):
-                omega = (z * w[:, a, None]).T @ weighted
-                fourth[pair] = pack_symmetric((omega + omega.T) / 2)
-                pair += 1
     return replace(
         statistic,
         score_product=pair_product(weights, z * w[:, :1]),
-        fourth=fourth,
+        fourth=_fourth_order_sums(w, z, weights) if with_fourth else None,
         dependence=cov_type,
         weighted_cross=z.T @ (row_totals * w),
         weight_total=float(row_totals.sum()),
     )
+
+
+def _fourth_order_sums(w: FloatArray, z: FloatArray, weights: RowWeights) -> FloatArray:
+    """n T_ab for all pairs a <= b, packed as in `LinearMomentStatistic`."""
+    n, order = w.shape
+    m = z.shape[1]
+    fourth = np.empty((order * (order + 1) // 2, m * (m + 1) // 2))
+    for b in range(order):
+        weighted = weighted_rows(weights, z * w[:, b, None])
+        omega = np.zeros(((b + 1) * m, m))
+        step = max(128, BLOCK_NUMBERS // len(omega))
+        for start in range(0, n, step):
+            block = slice(start, start + step)
+            products = w[block, : b + 1, None] * z[block, None, :]
+            omega += products.reshape(-1, len(omega)).T @ weighted[block]
+        omega = omega.reshape(b + 1, m, m)
+        first = b * (b + 1) // 2
+        fourth[first : first + b + 1] = pack_symmetric((omega + omega.swapaxes(1, 2)) / 2)
+    return fourth
 
 
 def largest_cluster_leverage(instrument: FloatArray, codes: IntArray) -> tuple[float, int]:

@@ -9,7 +9,7 @@ from statsmodels.stats.sandwich_covariance import S_crosssection, S_hac_simple
 
 import qbeconometrics as qb
 from qbeconometrics.exceptions import InputError
-from qbeconometrics.moments import linear
+from qbeconometrics.moments import dependence, linear
 from qbeconometrics.moments.basis import MomentBasis, basis_from_triangle
 from qbeconometrics.moments.covariance import CovarianceRule
 from qbeconometrics.moments.dependence import (
@@ -132,6 +132,13 @@ def test_statistic_equals_definition(data, name, centered, size, scale):
     if size == 0.0:
         rule = CovarianceRule(statistic.dependence, centered)
         assert distance(linear.covariance_at_centre(statistic, rule), expected) < ROUNDING
+
+
+def test_block_size_does_not_matter(data, monkeypatch):
+    whole = statistic_of(*data, RULES["two-way"])
+    monkeypatch.setattr(dependence, "BLOCK_NUMBERS", 1)
+    blocks = statistic_of(*data, RULES["two-way"])
+    assert np.allclose(blocks.fourth, whole.fourth, rtol=0, atol=1e-9)
 
 
 def covariance_in_data_units(y, x, z, theta, weights, centered):
