@@ -18,13 +18,15 @@ from qbeconometrics.exceptions import (
     IdentificationError,
     InputError,
     NumericalError,
+    OptionError,
     RankError,
     check_choice,
 )
+from qbeconometrics.moments.covariance import COV_TYPES, DEPENDENT_COV_TYPES
+from qbeconometrics.moments.dependence import RowWeights, pair_product
 
 FloatArray = NDArray[np.float64]
 
-COV_TYPES = ("nonrobust", "HC0", "HC1")
 
 # Elements of the widest temporary array: 8 MB in double precision.
 _BLOCK_ELEMENTS = 2**20
@@ -56,7 +58,7 @@ class FirstStageMoments:
     n_controls : int
         Number of controls, q, the constant counted.
     cov_type : str
-        "nonrobust", "HC0" or "HC1".
+        "nonrobust", "HC0", "HC1", "HAC" or "cluster".
     """
 
     coefficients: FloatArray
@@ -89,6 +91,7 @@ def first_stage_moments(
     *,
     endogenous_names: Sequence[str],
     cov_type: str = "HC0",
+    weights: RowWeights | None = None,
 ) -> FirstStageMoments:
     """
     Reduce the rows of a linear instrumental-variable model to `FirstStageMoments`.
@@ -103,8 +106,10 @@ def first_stage_moments(
         Instruments that are not in the equation, l >= p.
     endogenous_names : sequence of str
         Names of the p endogenous regressors, for the messages.
-    cov_type : {"nonrobust", "HC0", "HC1"}, optional
+    cov_type : {"nonrobust", "HC0", "HC1", "HAC", "cluster"}, optional
         Covariance of the first-stage coefficients. "HC1" is "HC0" times n / (n - q - l).
+    weights : RowWeights, optional
+        Weights of pairs of rows, for "HAC" and "cluster".
 
     Returns
     -------
@@ -112,6 +117,8 @@ def first_stage_moments(
 
     Raises
     ------
+    OptionError
+        If `weights` are missing, or given for another covariance.
     InputError
         If there is no endogenous regressor, the shapes do not match, n is too small or a value is
         not finite.
@@ -132,6 +139,8 @@ def first_stage_moments(
     (1, 2)
     """
     check_choice(cov_type, COV_TYPES, "cov_type")
+    if (weights is not None) != (cov_type in DEPENDENT_COV_TYPES):
+        raise OptionError(f"weights of pairs of rows do not go with cov_type={cov_type!r}.")
     blocks = _checked_blocks(endogenous, controls, excluded, endogenous_names)
     q, n_excluded = blocks[0].shape[1], blocks[1].shape[1]
     m = q + n_excluded
@@ -145,7 +154,7 @@ def first_stage_moments(
         residual_gram = factor[m:, m:].T @ factor[m:, m:]
         covariance = np.kron(residual_gram / df_resid, np.eye(n_excluded))
     else:
-        covariance = _robust_score_covariance(blocks, factor)
+        covariance = _robust_score_covariance(blocks, factor, weights)
         covariance *= nobs / df_resid if cov_type == "HC1" else 1.0
     return FirstStageMoments(
         coefficients=np.ascontiguousarray(factor[q:m, m:]),
@@ -238,15 +247,28 @@ def _check_factor(factor: FloatArray, q: int, n_excluded: int, names: Sequence[s
         )
 
 
-def _robust_score_covariance(blocks: Sequence[FloatArray], factor: FloatArray) -> FloatArray:
-    """Sum over rows of the outer products of residual times orthonormal instrument, (l p, l p)."""
+def _robust_score_covariance(
+    blocks: Sequence[FloatArray], factor: FloatArray, weights: RowWeights | None
+) -> FloatArray:
+    """Sum of the outer products of residual times orthonormal instrument, (l p, l p).
+
+    Over rows, or over pairs of rows with their weights, which takes the scores of all rows at once.
+    """
     q, n_excluded, p = (block.shape[1] for block in blocks)
+    if weights is not None:
+        return pair_product(weights, _scores(np.hstack(blocks), factor, q, n_excluded))
     m = q + n_excluded
     covariance = np.zeros((n_excluded * p, n_excluded * p))
     for rows in _row_blocks(blocks, max(m + p, n_excluded * p)):
-        orthonormal = solve_triangular(factor[:m, :m], rows[:, :m].T, trans="T").T
-        residuals = rows[:, m:] - orthonormal @ factor[:m, m:]
-        scores = residuals[:, :, None] * orthonormal[:, None, q:]
-        stacked = scores.reshape(len(rows), p * n_excluded)
+        stacked = _scores(rows, factor, q, n_excluded)
         covariance += stacked.T @ stacked
     return covariance
+
+
+def _scores(rows: FloatArray, factor: FloatArray, q: int, n_excluded: int) -> FloatArray:
+    """Residual times orthonormal instrument of each row, regressor by regressor, (rows, l p)."""
+    m = q + n_excluded
+    orthonormal = solve_triangular(factor[:m, :m], rows[:, :m].T, trans="T").T
+    residuals = rows[:, m:] - orthonormal @ factor[:m, m:]
+    scores: FloatArray = residuals[:, :, None] * orthonormal[:, None, q:]
+    return scores.reshape(len(rows), -1)

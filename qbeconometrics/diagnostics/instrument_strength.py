@@ -18,6 +18,7 @@ from scipy.special import chdtrc, chndtrix, fdtrc
 
 from qbeconometrics.diagnostics.first_stage_moments import FirstStageMoments, first_stage_moments
 from qbeconometrics.exceptions import NumericalWarning, OptionError
+from qbeconometrics.moments.dependence import RowWeights
 
 FloatArray = NDArray[np.float64]
 
@@ -30,6 +31,7 @@ def first_stage(
     endogenous_names: Sequence[str],
     cov_type: str = "HC0",
     centered: bool = False,
+    weights: RowWeights | None = None,
 ) -> pd.DataFrame:
     """
     First-stage statistics of a linear instrumental-variable model.
@@ -44,11 +46,13 @@ def first_stage(
         Instruments that are not in the equation, l >= p.
     endogenous_names : sequence of str
         Names of the p endogenous regressors.
-    cov_type : {"nonrobust", "HC0", "HC1"}, optional
+    cov_type : {"nonrobust", "HC0", "HC1", "HAC", "cluster"}, optional
         Covariance of the first-stage coefficients. "HC1" is "HC0" times n / (n - q - l).
     centered : bool, optional
         Accepted so that the options of a fit can be handed on. It changes nothing: the first-stage
         scores sum to zero exactly, so their centred and uncentred second moments are equal.
+    weights : RowWeights, optional
+        Weights of pairs of rows, for "HAC" and "cluster".
 
     Returns
     -------
@@ -82,7 +86,12 @@ def first_stage(
     if not isinstance(centered, (bool, np.bool_)):
         raise OptionError(f"centered={centered!r} is not allowed: give True or False.")
     moments = first_stage_moments(
-        endogenous, controls, excluded, endogenous_names=endogenous_names, cov_type=cov_type
+        endogenous,
+        controls,
+        excluded,
+        endogenous_names=endogenous_names,
+        cov_type=cov_type,
+        weights=weights,
     )
     return first_stage_table(moments, endogenous_names=endogenous_names)
 
@@ -120,8 +129,9 @@ def first_stage_table(
         - ``cragg_donald_f``: Cragg and Donald (1993), to be compared with the tables of Stock and
           Yogo (2005) under identically distributed errors; the same in each row.
         - ``kleibergen_paap_f``: the rk Wald statistic of Kleibergen and Paap (2006) times
-          (n - q - l) / (n l), under "HC0" and "HC1" alike, the usual convention; under "nonrobust"
-          it equals ``cragg_donald_f``. The same in each row.
+          (n - q - l) / (n l), under "HC0" and "HC1" alike, the usual convention, and under "HAC"
+          and "cluster" too (no factor for the number of clusters); under "nonrobust" it equals
+          ``cragg_donald_f``. The same in each row.
         - ``n_excluded``: number of excluded instruments, l.
 
     References
@@ -221,6 +231,8 @@ def effective_f_critical_value(
         if not 0.0 < value < 1.0:
             raise OptionError(f"{argument}={value!r} is not allowed: give a number in (0, 1).")
     eigenvalues = np.linalg.eigvalsh(np.asarray(score_covariance, dtype=np.float64))
+    # Those of a two-way clustered covariance may be negative.
+    eigenvalues = np.maximum(eigenvalues, 0.0)
     weights = eigenvalues / eigenvalues.sum()
     strength = 1.0 / bias
     degrees = (1.0 + 2.0 * strength) / (weights @ weights + 2.0 * strength * weights.max())
@@ -254,11 +266,15 @@ def _robust_f(moments: FirstStageMoments, names: Sequence[str]) -> FloatArray:
 
 
 def _effective_f(moments: FirstStageMoments) -> tuple[float, float]:
-    """Effective F and its conservative critical value; NaN if p > 1."""
+    """Effective F and its conservative critical value; NaN if p > 1 or without a variance."""
     if moments.n_endogenous > 1:
         return float("nan"), float("nan")
-    effective = np.sum(moments.coefficients**2) / np.trace(moments.score_covariance)
-    return float(effective), effective_f_critical_value(moments.score_covariance)
+    total = np.trace(moments.score_covariance)
+    # Two-way clustered covariances need not be positive.
+    if not total > 0.0:
+        return float("nan"), float("nan")
+    effective = float(np.sum(moments.coefficients**2) / total)
+    return effective, effective_f_critical_value(moments.score_covariance)
 
 
 def _shea_r2(moments: FirstStageMoments) -> FloatArray:
@@ -300,5 +316,6 @@ def _kleibergen_paap_f(moments: FirstStageMoments) -> float:
     rank_statistic = _wald(
         directions.T @ (moments.coefficients @ weakest), directions.T @ covariance @ directions
     )
-    correction = moments.df_resid / moments.nobs if moments.cov_type == "HC0" else 1.0
+    uncorrected = moments.cov_type not in ("nonrobust", "HC1")
+    correction = moments.df_resid / moments.nobs if uncorrected else 1.0
     return rank_statistic / n_excluded * correction

@@ -115,4 +115,8 @@ def keep_rows(values: NDArray[np.float64], kept: NDArray[np.bool_]) -> NDArray[n
 
 def row_label(row: int, labels: pd.Index | None) -> str:
     """Words for a row: its label where there is one, else its position."""
-    return f"row {row}" if labels is None else f"row label {labels[row]!r}"
+    if labels is None:
+        return f"row {row}"
+    label = labels[row]
+    # NumPy 2 would write np.int64(7).
+    return f"row label {(label.item() if isinstance(label, np.generic) else label)!r}"

@@ -1,11 +1,34 @@
-"""Warnings that a fit issues itself."""
+"""Errors and warnings about draws that a fit issues itself."""
 
 from __future__ import annotations
 
 import warnings
 
-from qbeconometrics.exceptions import InterruptedWarning, TailWarning
+import numpy as np
+
+from qbeconometrics.exceptions import InterruptedWarning, NumericalError, TailWarning
 from qbeconometrics.sampling.run import Sample, SampleOptions
+
+# Share of proposals at which a two-way clustered S may fail to be positive definite.
+LARGEST_INDEFINITE_SHARE = 0.01
+
+
+def refuse_indefinite_covariance(drawn: Sample, cov_type: str) -> None:
+    """Refuse a clustered S that is often not positive definite, as two-way S may be.
+
+    Raises
+    ------
+    NumericalError
+        With the number of proposals that were rejected for it.
+    """
+    rejected = int(np.sum(drawn.stats["nonfinite"]))
+    proposed = drawn.draws.shape[0] * drawn.draws.shape[1]
+    if cov_type == "cluster" and rejected > LARGEST_INDEFINITE_SHARE * proposed:
+        raise NumericalError(
+            f"the clustered covariance of the moments was not positive definite at {rejected} of "
+            f"{proposed} proposals; cluster one way, use fewer instruments, or "
+            "quasi_likelihood='two-step'"
+        )
 
 
 def warn_if_interrupted(drawn: Sample, options: SampleOptions) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -11,11 +12,13 @@ from numpy.typing import ArrayLike
 
 from qbeconometrics.diagnostics.instrument_strength import first_stage
 from qbeconometrics.diagnostics.overidentification import JStatistic, j_statistic
-from qbeconometrics.exceptions import refuse_unknown_keywords
+from qbeconometrics.exceptions import QBEconometricsError, refuse_unknown_keywords
 from qbeconometrics.inputs.design import check_linear_design
 from qbeconometrics.inputs.formula import build_blocks
+from qbeconometrics.inputs.formula_checks import as_frame
 from qbeconometrics.models.linear_moments import LinearMomentsModel
-from qbeconometrics.moments.covariance import parse_covariance
+from qbeconometrics.models.row_weights import Dependence
+from qbeconometrics.moments.covariance import CovarianceRule, parse_covariance
 from qbeconometrics.priors import PriorLike
 from qbeconometrics.results.iv_results import IVResults
 
@@ -135,7 +138,13 @@ class QuasiBayesIV(LinearMomentsModel):
         design = check_linear_design(blocks.endog, blocks.exog, blocks.instrument)
         model = cls.__new__(cls)
         model._prepare(
-            design, prior, recipe=blocks.recipe, kept=blocks.kept, n_dropped=blocks.n_dropped
+            design,
+            prior,
+            recipe=blocks.recipe,
+            kept=blocks.kept,
+            n_dropped=blocks.n_dropped,
+            # For the columns of groups, which are named only when a fit is asked for.
+            frame=as_frame(data).copy(deep=False),
         )
         return model
 
@@ -143,6 +152,12 @@ class QuasiBayesIV(LinearMomentsModel):
         self, cov_type: str = "HC0", cov_kwds: Mapping[str, Any] | None = None
     ) -> pd.DataFrame:
         """Strength of the instruments; see `qbeconometrics.diagnostics.instrument_strength`.
+
+        Parameters
+        ----------
+        cov_type, cov_kwds
+            As in `fit`. Lags that are selected from the data are those of the fit, selected from
+            the two-stage least squares moments.
 
         Returns
         -------
@@ -156,6 +171,9 @@ class QuasiBayesIV(LinearMomentsModel):
             If no regressor is endogenous.
         """
         rule = parse_covariance(cov_type, cov_kwds)
+        return self._first_stage(rule, self._dependence(rule))
+
+    def _first_stage(self, rule: CovarianceRule, dependence: Dependence | None) -> pd.DataFrame:
         design = self.design
         exogenous = [j for j in range(design.exog.shape[1]) if j not in design.endogenous]
         return first_stage(
@@ -165,7 +183,15 @@ class QuasiBayesIV(LinearMomentsModel):
             endogenous_names=self.endogenous_names,
             cov_type=rule.cov_type,
             centered=rule.centered,
+            weights=dependence.weights if dependence else None,
         )
+
+    def _strength(self, rule: CovarianceRule, dependence: Dependence) -> pd.DataFrame | str:
+        """First stage for the record of a fit, or the reason why there is none."""
+        try:
+            return self._first_stage(rule, dependence)
+        except QBEconometricsError as error:
+            return str(error)
 
     def j_stat(
         self,
@@ -186,7 +212,10 @@ class QuasiBayesIV(LinearMomentsModel):
         """
         rule = parse_covariance(cov_type, cov_kwds)
         if centered is not None:
-            rule = parse_covariance(cov_type, {"centered": centered})
+            parse_covariance("HC0", {"centered": centered})
+            rule = replace(rule, centered=centered)
         criterion = "two-step" if weight == "two-step" else "cue-nodet"
-        statistic, rows = self._moments(rule, criterion, "auto", J_EVALUATIONS)
+        statistic, rows = self._moments(
+            rule, self._dependence(rule), criterion, "auto", J_EVALUATIONS
+        )
         return j_statistic(statistic, rows, rule=rule, weight=weight)

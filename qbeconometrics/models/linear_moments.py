@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -19,7 +18,11 @@ from qbeconometrics.exceptions import (
 )
 from qbeconometrics.inputs.design import LinearDesign
 from qbeconometrics.inputs.formula import RegressorRecipe, exog_for_prediction
-from qbeconometrics.models.fit_notes import tail_notes, warn_if_interrupted
+from qbeconometrics.models.fit_notes import (
+    refuse_indefinite_covariance,
+    tail_notes,
+    warn_if_interrupted,
+)
 from qbeconometrics.models.fit_options import (
     FIT_KEYWORDS,
     aligned_weight,
@@ -27,27 +30,16 @@ from qbeconometrics.models.fit_options import (
     check_quasi_likelihood,
     sample_options,
 )
-from qbeconometrics.moments.basis import MomentBasis, basis_from_triangle
-from qbeconometrics.moments.cost import choose_form
+from qbeconometrics.models.fit_recording import record_fit
+from qbeconometrics.models.moment_sums import MomentSums
+from qbeconometrics.models.row_weights import Dependence
 from qbeconometrics.moments.covariance import CovarianceRule, parse_covariance
-from qbeconometrics.moments.linear import (
-    LinearMomentStatistic,
-    ScaledRows,
-    largest_leverage,
-    linear_moment_statistic,
-    scale_rows,
-)
-from qbeconometrics.posterior.propriety import (
-    check_leverage,
-    check_propriety,
-    moments_exist,
-)
+from qbeconometrics.posterior.propriety import check_propriety
 from qbeconometrics.posterior.quasi_posterior import QuasiPosterior, build_quasi_posterior
 from qbeconometrics.posterior.resolved_prior import data_scale, resolve_prior
 from qbeconometrics.priors import PriorLike
-from qbeconometrics.results.fit_record import FitRecord
 from qbeconometrics.results.posterior_results import PosteriorResults
-from qbeconometrics.sampling.run import Sample, SampleOptions, sample
+from qbeconometrics.sampling.run import sample
 
 FloatArray = NDArray[np.float64]
 
@@ -57,7 +49,7 @@ EVALUATIONS = ("auto", "statistic", "rows")
 TYPICAL_EVALUATIONS = 12_000
 
 
-class LinearMomentsModel(Model):  # type: ignore[misc]
+class LinearMomentsModel(MomentSums, Model):  # type: ignore[misc]
     """Base of the models with moments z (y - x'theta); not used directly.
 
     A model is immutable: fits of one model may run at the same time in threads.
@@ -73,8 +65,9 @@ class LinearMomentsModel(Model):  # type: ignore[misc]
         recipe: RegressorRecipe | None = None,
         kept: NDArray[np.bool_] | None = None,
         n_dropped: int = 0,
+        frame: pd.DataFrame | None = None,
     ) -> None:
-        """Store a checked design and, for formulas, how to rebuild its regressors."""
+        """Store a checked design and, for formulas, how to rebuild its regressors, and the data."""
         super().__init__(design.endog, design.exog, missing="none", hasconst=False)
         # statsmodels' tools, such as summary_col, read the names here.
         self.data.xnames = list(design.exog_names)
@@ -86,6 +79,7 @@ class LinearMomentsModel(Model):  # type: ignore[misc]
         self.prior = resolve_prior(prior, data_scale(design))
         self._kept = kept
         self._recipe = recipe
+        self._frame = frame
         if recipe is not None:
             self.formula = recipe.formula
 
@@ -108,54 +102,6 @@ class LinearMomentsModel(Model):  # type: ignore[misc]
     def endogenous_names(self) -> list[str]:
         """Names of the endogenous regressors."""
         return [self.design.exog_names[j] for j in self.design.endogenous]
-
-    # The moment statistic does not depend on the options of a fit, so it is formed once.
-
-    @cached_property
-    def _basis(self) -> MomentBasis:
-        n, k = self.design.exog.shape
-        return basis_from_triangle(self.design.triangle, n, k, self.design.instrument.shape[1])
-
-    @cached_property
-    def _second_order(self) -> LinearMomentStatistic:
-        if "_fourth_order" in vars(self):
-            return self._fourth_order
-        return linear_moment_statistic(
-            self.design.endog,
-            self.design.exog,
-            self.design.instrument,
-            self._basis,
-            with_fourth=False,
-        )
-
-    @cached_property
-    def _fourth_order(self) -> LinearMomentStatistic:
-        return linear_moment_statistic(
-            self.design.endog, self.design.exog, self.design.instrument, self._basis
-        )
-
-    @cached_property
-    def _rows(self) -> ScaledRows:
-        return scale_rows(self.design.endog, self.design.exog, self.design.instrument, self._basis)
-
-    @cached_property
-    def _largest_leverage(self) -> tuple[float, int]:
-        return largest_leverage(
-            self.design.endog, self.design.exog, self.design.instrument, self._basis
-        )
-
-    def _moments(
-        self, rule: CovarianceRule, quasi_likelihood: str, evaluation: str, evaluations: int
-    ) -> tuple[LinearMomentStatistic, ScaledRows | None]:
-        """Return the statistic, and the rows where S is to be formed from them."""
-        if rule.cov_type == "nonrobust" or quasi_likelihood == "two-step":
-            return self._second_order, None
-        if evaluation == "auto":
-            n, k = self.design.exog.shape
-            evaluation = choose_form(n, k, self.design.instrument.shape[1], evaluations)
-        if evaluation == "statistic":
-            return self._fourth_order, None
-        return self._second_order, self._rows
 
     def quasi_posterior(
         self,
@@ -188,33 +134,46 @@ class LinearMomentsModel(Model):  # type: ignore[misc]
         OptionError, ImproperPosteriorError, NumericalError
         """
         rule = parse_covariance(cov_type, cov_kwds)
-        name = check_quasi_likelihood(quasi_likelihood, weight_matrix)
-        rate = check_learning_rate(learning_rate)
-        check_choice(evaluation, EVALUATIONS, "evaluation")
+        return self._build(
+            rule,
+            self._dependence(rule),
+            check_quasi_likelihood(quasi_likelihood, weight_matrix),
+            check_learning_rate(learning_rate),
+            weight_matrix,
+            evaluation=check_choice(evaluation, EVALUATIONS, "evaluation"),
+            evaluations=evaluations,
+        )
+
+    def _build(
+        self,
+        rule: CovarianceRule,
+        dependence: Dependence | None,
+        quasi_likelihood: str,
+        learning_rate: float,
+        weight_matrix: ArrayLike | str | None,
+        *,
+        evaluation: str,
+        evaluations: int,
+    ) -> QuasiPosterior:
+        """Join checked options to the log quasi-posterior."""
         check_propriety(
             self.prior,
-            quasi_likelihood=name,
+            quasi_likelihood=quasi_likelihood,
             rule=rule,
             k=self.design.exog.shape[1],
             m=self.design.instrument.shape[1],
         )
-        statistic, rows = self._moments(rule, name, evaluation, evaluations)
-        if rule.cov_type != "nonrobust":
-            leverage, row = self._largest_leverage
-            check_leverage(leverage, self._row_label(row))
+        self._refuse_singular_covariance(rule, dependence)
+        statistic, rows = self._moments(rule, dependence, quasi_likelihood, evaluation, evaluations)
         return build_quasi_posterior(
             statistic,
             rows,
             rule=rule,
-            quasi_likelihood=name,
-            learning_rate=rate,
+            quasi_likelihood=quasi_likelihood,
+            learning_rate=learning_rate,
             prior=self.prior,
             weight_matrix=aligned_weight(weight_matrix, self.instrument_names),
         )
-
-    def _row_label(self, row: int) -> object:
-        labels = self.design.row_labels
-        return row if labels is None else labels[row]
 
     def fit(
         self,
@@ -256,10 +215,16 @@ class LinearMomentsModel(Model):  # type: ignore[misc]
             With S(theta) the covariance of sqrt(n) times the moment mean g(theta):
             "cue" (default) -1/2 log det S - learning_rate n/2 g'S^-1 g; "cue-nodet" without the
             determinant; "two-step" with S fixed at the two-stage least squares estimate.
-        cov_type : {"HC0", "HC1", "nonrobust"}
-            How S is estimated; linearmodels' "robust" and "unadjusted" are understood.
+        cov_type : {"HC0", "HC1", "nonrobust", "HAC", "cluster"}
+            How S is estimated; linearmodels' "robust", "unadjusted", "kernel" and "clustered" are
+            understood. "HAC" takes the rows as one series in order of time.
         cov_kwds : dict, optional
-            ``{"centered": True}`` subtracts the moments' mean.
+            "centered": True subtracts the moments' mean. For "HAC" also "kernel", one of
+            "bartlett" (default), "parzen" and "quadratic-spectral", and "maxlags", a number or
+            "newey-west" (default) or "andrews", which select it from the two-stage least squares
+            moments. For "cluster" also "groups": a column name (two for two-way clusters), a
+            labelled Series, or an array with one group for each original row. Neither has a
+            small-sample factor.
         learning_rate : float
         weight_matrix : "identity" or array_like, shape (m, m), optional
             Weight for "two-step" instead of the inverse of S.
@@ -308,74 +273,41 @@ class LinearMomentsModel(Model):  # type: ignore[misc]
             sampler_kwds=sampler_kwds,
             progressbar=progressbar,
         )
-        posterior = self.quasi_posterior(
-            quasi_likelihood=quasi_likelihood,
-            cov_type=cov_type,
-            cov_kwds=cov_kwds,
-            learning_rate=learning_rate,
-            weight_matrix=weight_matrix,
+        rule = parse_covariance(cov_type, cov_kwds)
+        name = check_quasi_likelihood(quasi_likelihood, weight_matrix)
+        rate = check_learning_rate(learning_rate)
+        dependence = self._dependence(rule)
+        posterior = self._build(
+            rule,
+            dependence,
+            name,
+            rate,
+            weight_matrix,
+            evaluation="auto",
             evaluations=options.chains * (options.draws + options.tune),
         )
         drawn = sample(posterior, options)
-        rule = parse_covariance(cov_type, cov_kwds)
-        name = check_quasi_likelihood(quasi_likelihood, weight_matrix)
-        notes = [*drawn.notes, *tail_notes(drawn)]
+        refuse_indefinite_covariance(drawn, rule.cov_type)
         warn_if_interrupted(drawn, options)
-        record = self._record(posterior, drawn, options, rule, name, float(learning_rate), notes)
+        notes = [*drawn.notes, *tail_notes(drawn)]
+        record = record_fit(
+            self,
+            posterior,
+            drawn,
+            options,
+            rule=rule,
+            dependence=dependence,
+            quasi_likelihood=name,
+            learning_rate=rate,
+            notes=notes,
+        )
         results = self.results_class(self, record)
         results.warn_if_unreliable()
         return results
 
-    def _record(
-        self,
-        posterior: QuasiPosterior,
-        drawn: Sample,
-        options: SampleOptions,
-        rule: CovarianceRule,
-        quasi_likelihood: str,
-        learning_rate: float,
-        notes: list[str],
-    ) -> FitRecord:
-        basis = posterior.basis
-        exact_mean = exact_cov = None
-        if drawn.exact:
-            exact_mean = basis.to_params(drawn.surrogate.mean)
-            root = basis.regressor_map @ drawn.surrogate.root
-            exact_cov = root @ root.T
-        return FitRecord(
-            draws=basis.to_params(drawn.draws),
-            log_density=drawn.log_density,
-            param_names=self.design.exog_names,
-            endog_name=self.design.endog_name,
-            model_name=type(self).__name__,
-            formula=self._recipe.formula if self._recipe else None,
-            nobs=len(self.design.endog),
-            n_dropped=self.n_dropped,
-            instrument_names=self.design.instrument_names,
-            endogenous_names=tuple(self.endogenous_names),
-            mode=basis.to_params(drawn.mode.point),
-            exact_mean=exact_mean,
-            exact_cov=exact_cov,
-            moments_exist=moments_exist(
-                self.prior,
-                quasi_likelihood=quasi_likelihood,
-                k=posterior.size.k,
-                m=posterior.size.m,
-            ),
-            quasi_likelihood=quasi_likelihood,
-            cov_type=rule.cov_type,
-            cov_kwds={"centered": rule.centered},
-            learning_rate=learning_rate,
-            prior=self.prior.description,
-            sampler=drawn.sampler,
-            sampler_reason=drawn.reason,
-            sampler_settings=drawn.settings,
-            sampler_stats=drawn.stats,
-            draws_requested=options.draws,
-            tune=options.tune,
-            interrupted=drawn.interrupted,
-            notes=tuple(notes),
-        )
+    def _strength(self, rule: CovarianceRule, dependence: Dependence) -> pd.DataFrame | str | None:
+        """First stage for the record of a fit; None for models that have none."""
+        return None
 
     def predict(self, params: ArrayLike, exog: ArrayLike | None = None) -> FloatArray:
         """Return ``exog @ params``; `exog` (n, k) is by default the model's own."""

@@ -38,6 +38,11 @@ def statistic_numbers(k: int, m: int) -> int:
     return ((k + 1) * (k + 2) // 2) * (m * (m + 1) // 2)
 
 
+def fits_memory(k: int, m: int) -> bool:
+    """Return whether the fourth-order sums are below the cap."""
+    return 8 * statistic_numbers(k, m) <= MEMORY_CAP
+
+
 def covariance_cost(size: ProblemSize) -> float:
     """Return the cost of S and its factor at one point."""
     factor = NS_ALGEBRA * size.m**3 / 6
@@ -72,10 +77,9 @@ def choose_form(n: int, k: int, m: int, evaluations: int) -> str:
     >>> choose_form(n=2_000, k=200, m=200, evaluations=12_000)
     'rows'
     """
-    numbers = statistic_numbers(k, m)
-    if 8 * numbers > MEMORY_CAP:
+    if not fits_memory(k, m):
         return "rows"
-    build = NS_BUILD * n * numbers
+    build = NS_BUILD * n * statistic_numbers(k, m)
     with_statistic = build + evaluations * covariance_cost(ProblemSize(n, k, m, "statistic"))
     with_rows = evaluations * covariance_cost(ProblemSize(n, k, m, "rows"))
     return "statistic" if with_statistic <= with_rows else "rows"

@@ -64,6 +64,14 @@ class LinearMomentStatistic:
         Sum of u^2 z z'; None if it was lost in a change of centre.
     fourth : ndarray, shape ((k + 1)(k + 2)/2, m (m + 1)/2), or None
         Sum of w_a w_b z_j z_l, both pairs packed by rows of the lower triangle; None if left out.
+    dependence : str or None
+        "HAC" or "cluster" where `score_product` and `fourth` are weighted sums over pairs of rows,
+        as in `dependence`; None where they are sums over rows.
+    weighted_cross : ndarray, shape (m, k + 1), or None
+        Sum over pairs of rows of the weight times z w' of one of them; None for independent rows,
+        where it is `cross`.
+    weight_total : float or None
+        Sum of the weights of all pairs of rows; None for independent rows, where it is n.
     """
 
     basis: MomentBasis
@@ -74,6 +82,9 @@ class LinearMomentStatistic:
     row_sum: FloatArray
     score_product: FloatArray | None
     fourth: FloatArray | None
+    dependence: str | None = None
+    weighted_cross: FloatArray | None = None
+    weight_total: float | None = None
 
     @property
     def k(self) -> int:
@@ -229,6 +240,9 @@ def change_basis(statistic: LinearMomentStatistic, basis: MomentBasis) -> Linear
         row_sum=rows.T @ statistic.row_sum,
         score_product=score_product,
         fourth=fourth,
+        weighted_cross=None
+        if statistic.weighted_cross is None
+        else columns.T @ statistic.weighted_cross @ rows,
     )
 
 
@@ -238,8 +252,14 @@ def merge(first: LinearMomentStatistic, second: LinearMomentStatistic) -> Linear
     Raises
     ------
     InputError
-        If the numbers of regressors or instruments differ, or only one has fourth-order sums.
+        If the numbers of regressors or instruments differ, only one has fourth-order sums, or rows
+        of one may be correlated with rows of the other.
     """
+    if first.dependence or second.dependence:
+        raise InputError(
+            "cannot merge statistics of serially correlated or clustered rows: pairs of rows in "
+            "different blocks would be left out"
+        )
     if (first.k, first.m) != (second.k, second.m):
         raise InputError(
             f"cannot merge a statistic of {first.k} regressors and {first.m} instruments with one "
@@ -267,7 +287,7 @@ def merge(first: LinearMomentStatistic, second: LinearMomentStatistic) -> Linear
 
 
 def covariance_statistic(statistic: LinearMomentStatistic, rule: CovarianceRule) -> FloatArray:
-    """Return T with S = sum c_ab phi_a phi_b T_ab for an HC rule.
+    """Return T with S = sum c_ab phi_a phi_b T_ab for a rule other than nonrobust.
 
     Returns
     -------
@@ -278,14 +298,38 @@ def covariance_statistic(statistic: LinearMomentStatistic, rule: CovarianceRule)
     n = statistic.n
     tensor = statistic.fourth / n
     if rule.centered:
-        mean = (statistic.cross / n).T
+        mean, half = (part.T for part in _mean_parts(statistic))
         row, column = np.tril_indices(statistic.k + 1)
         first, second = np.tril_indices(statistic.m)
-        tensor -= 0.5 * (
-            mean[row][:, first] * mean[column][:, second]
-            + mean[row][:, second] * mean[column][:, first]
-        )
+        for left, right in ((mean, half), (half, mean)):
+            tensor -= 0.5 * (
+                left[row][:, first] * right[column][:, second]
+                + left[row][:, second] * right[column][:, first]
+            )
     return tensor * rule.small_sample_factor(n, statistic.k)
+
+
+def covariance_at_centre(statistic: LinearMomentStatistic, rule: CovarianceRule) -> FloatArray:
+    """Return S (m, m) at the centre of the basis for a rule other than nonrobust."""
+    if statistic.score_product is None:
+        raise InputError("the sum of u^2 z z' about this centre was lost in a change of centre")
+    S = statistic.score_product / statistic.n
+    if rule.centered:
+        mean, half = (part[:, 0] for part in _mean_parts(statistic))
+        S = S - np.outer(mean, half) - np.outer(half, mean)
+    return S * rule.small_sample_factor(statistic.n, statistic.k)
+
+
+def _mean_parts(statistic: LinearMomentStatistic) -> tuple[FloatArray, FloatArray]:
+    """Return A and B (m, k + 1), where subtracting the mean takes A_a B_b' + B_a A_b' off Omega_ab.
+
+    sum kappa (M_a - A_a)(M_b - A_b)' = Omega_ab - A_a R_b' - R_a A_b' + total A_a A_b'.
+    """
+    n = statistic.n
+    mean = statistic.cross / n
+    if statistic.weighted_cross is None or statistic.weight_total is None:
+        return mean, mean / 2
+    return mean, statistic.weighted_cross / n - statistic.weight_total / n * mean / 2
 
 
 def residual_variance_matrix(statistic: LinearMomentStatistic, rule: CovarianceRule) -> FloatArray:

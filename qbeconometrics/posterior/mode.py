@@ -51,7 +51,11 @@ def find_mode(target: LinearMomentTarget, start: FloatArray | None = None) -> Mo
         start = normal_surrogate(target, np.zeros(target.n_params)).mean
     value, _ = log_density_and_gradient(target, start)
     if not np.isfinite(value):
-        raise NumericalError("the quasi-posterior is not finite at the two-step estimate")
+        raise NumericalError(
+            "the quasi-posterior is not finite at the two-step estimate: the covariance of the "
+            "moments is not positive definite there. Use fewer instruments; with two-way clusters, "
+            "cluster one way"
+        )
 
     def negative(point: FloatArray) -> tuple[float, FloatArray]:
         value, gradient = log_density_and_gradient(target, point)

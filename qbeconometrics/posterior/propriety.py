@@ -99,3 +99,32 @@ def check_leverage(leverage: float, row_label: object) -> None:
             "the moments is singular wherever its residual is zero. Drop the row or the dummy, or "
             "use cov_type='nonrobust'."
         )
+
+
+def check_cluster_leverage(share: float, cluster: object, groups: str) -> None:
+    """Refuse instruments of which some combination is zero outside one cluster.
+
+    The clustered S is then singular wherever the residuals of that cluster add up to zero along
+    that combination, which two-stage least squares makes them if it is among the regressors.
+
+    Parameters
+    ----------
+    share : float
+        The largest share of a combination of the instruments that one cluster holds.
+    cluster : object
+        Label of that cluster.
+    groups : str
+        Name of the groups.
+
+    Raises
+    ------
+    ImproperPosteriorError
+        Naming the cluster.
+    """
+    if share > LEVERAGE_LIMIT:
+        raise ImproperPosteriorError(
+            f"some combination of the instruments is zero outside cluster {str(cluster)!r} of "
+            f"groups {groups} (such as a dummy for that cluster): the clustered covariance of the "
+            "moments is singular on a plane of coefficients. Take the means of each cluster off "
+            "all columns instead of using dummies, use coarser dummies, or cluster otherwise."
+        )

@@ -15,6 +15,7 @@ from qbeconometrics.moments.covariance import CovarianceRule
 from qbeconometrics.moments.linear import (
     LinearMomentStatistic,
     ScaledRows,
+    covariance_at_centre,
     covariance_statistic,
     pack_symmetric,
     residual_variance_matrix,
@@ -42,6 +43,8 @@ class QuasiPosterior:
     size : ProblemSize
     log_constant : float
         To add to the target's log density so that S and the moments are in the data's units.
+    moments : LinearMomentStatistic
+        What it was built from.
     """
 
     target: LinearMomentTarget
@@ -49,6 +52,7 @@ class QuasiPosterior:
     prior: ResolvedPrior
     size: ProblemSize
     log_constant: float
+    moments: LinearMomentStatistic
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,25 +120,30 @@ def fixed_covariance(
 
 def _covariance_at_centre(statistic: LinearMomentStatistic, rule: CovarianceRule) -> FloatArray:
     """S at the two-stage least squares estimate, the origin of the scaled coordinates."""
-    n, k = statistic.n, statistic.k
     if rule.cov_type == "nonrobust":
-        S = residual_variance_matrix(statistic, rule)[0, 0] * statistic.instrument_product / n
-    elif statistic.score_product is None:
-        raise NumericalError("the fixed weight needs the sum of u^2 z z' about this centre")
+        variance = residual_variance_matrix(statistic, rule)[0, 0]
+        S = variance * statistic.instrument_product / statistic.n
+    elif statistic.dependence != (rule.cov_type if rule.is_dependent else None):
+        raise NumericalError(
+            f"the statistic was formed for {statistic.dependence or 'independent rows'}, not for "
+            f"cov_type={rule.cov_type!r}"
+        )
     else:
-        S = statistic.score_product / n
-        if rule.centered:
-            mean = statistic.cross[:, 0] / n
-            S = S - np.outer(mean, mean)
-        S = S * rule.small_sample_factor(n, k)
+        S = covariance_at_centre(statistic, rule)
     # The instruments are orthonormal in this basis, so scale plays no part.
     eigenvalues = np.linalg.eigvalsh(S)
-    if not eigenvalues[0] > SINGULAR * eigenvalues[-1]:
+    if eigenvalues[0] > SINGULAR * eigenvalues[-1]:
+        return S
+    if rule.cov_type == "cluster" and eigenvalues[0] < -SINGULAR * eigenvalues[-1]:
         raise NumericalError(
-            "the covariance of the moments is singular at the two-stage least squares estimate; "
-            "look for an instrument that is zero but for a row or two"
+            "the two-way clustered covariance of the moments is not positive definite at the "
+            "two-stage least squares estimate; cluster one way, or use fewer instruments"
         )
-    return S
+    raise NumericalError(
+        "the covariance of the moments is singular at the two-stage least squares estimate; "
+        "look for an instrument that is zero but for a row or two"
+        + (", or in all but one cluster" if rule.cov_type == "cluster" else "")
+    )
 
 
 def build_quasi_posterior(
@@ -170,12 +179,14 @@ def build_quasi_posterior(
     Raises
     ------
     NumericalError
-        If S is singular at the first-step estimate.
+        If S is singular at the first-step estimate, or the statistic is of another rule.
     """
     n, k, m = statistic.n, statistic.k, statistic.m
     basis = statistic.basis
     root_scale = np.sqrt(learning_rate * n)
     scaled = scale_prior(prior, basis)
+    if rule.is_dependent and weight_matrix is None:
+        _covariance_at_centre(statistic, rule)
     form: dict[str, object] = {}
     if quasi_likelihood == "two-step":
         S = fixed_covariance(statistic, rule, weight_matrix)
@@ -185,7 +196,7 @@ def build_quasi_posterior(
             pack_symmetric(statistic.instrument_product / n),
             residual_variance_matrix(statistic, rule),
         )
-    elif rows is not None:
+    elif rows is not None and not rule.is_dependent:
         factor = rule.small_sample_factor(n, k)
         centering = factor / (learning_rate * n) if rule.centered else 0.0
         form["rows"] = (rows.residual, rows.regressor, rows.instrument, factor / n, centering)
@@ -206,4 +217,5 @@ def build_quasi_posterior(
     log_constant = 0.0
     if quasi_likelihood == "cue":
         log_constant = float(np.linalg.slogdet(basis.instrument_map)[1])
-    return QuasiPosterior(target, basis, prior, ProblemSize(n, k, m, target.form), log_constant)
+    size = ProblemSize(n, k, m, target.form)
+    return QuasiPosterior(target, basis, prior, size, log_constant, statistic)

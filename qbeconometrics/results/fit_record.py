@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from qbeconometrics.exceptions import InputError
+from qbeconometrics.moments.linear import LinearMomentStatistic
 
 FloatArray = NDArray[np.float64]
 
@@ -61,6 +63,10 @@ class FitRecord:
         Whether sampling was stopped early.
     notes : tuple of str
         Sentences collected before sampling ended.
+    moments : LinearMomentStatistic or None
+        Sums that J is computed from under "HAC" and "cluster"; None: the model is asked.
+    strength : DataFrame, str or None
+        The first stage under "HAC" and "cluster", or why there is none; None: the model is asked.
 
     Raises
     ------
@@ -95,6 +101,8 @@ class FitRecord:
     tune: int
     interrupted: bool
     notes: tuple[str, ...]
+    moments: LinearMomentStatistic | None = None
+    strength: pd.DataFrame | str | None = None
 
     def __post_init__(self) -> None:
         k = len(self.param_names)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 import pandas as pd
 
-from qbeconometrics.exceptions import QBEconometricsError
+from qbeconometrics.diagnostics.overidentification import JStatistic, j_statistic
+from qbeconometrics.exceptions import InputError, NumericalError, OptionError, QBEconometricsError
+from qbeconometrics.moments.covariance import parse_covariance
 from qbeconometrics.results.posterior_results import PosteriorResults
 from qbeconometrics.results.reliability import (
     Finding,
@@ -51,7 +54,15 @@ class IVResults(PosteriorResults):
         -------
         object
             With ``value``, ``df`` and ``pvalue``.
+
+        Raises
+        ------
+        OptionError
+            If a fit with a fixed weight, whose rows may be correlated, did not keep what "cue"
+            needs.
         """
+        if self.record.moments is not None:
+            return self._j_from_moments(weight, centered)
         return self.model.j_stat(
             weight=weight,
             cov_type=self.record.cov_type,
@@ -72,8 +83,27 @@ class IVResults(PosteriorResults):
             rows = [*rows, (label, f"{strength.value:.4g}")]
         return rows, [*notes, *([reason] if reason else [])]
 
+    def _j_from_moments(self, weight: str, centered: bool | None) -> JStatistic:
+        moments = self.record.moments
+        assert moments is not None
+        options = {"centered": self.record.cov_kwds["centered"] if centered is None else centered}
+        # Kernel and groups are in the sums already.
+        rule = replace(parse_covariance("HC0", options), cov_type=self.record.cov_type)
+        if weight == "cue" and moments.fourth is None:
+            raise OptionError(
+                "weight='cue' needs sums that a fit with quasi_likelihood='two-step' does not keep "
+                f"under cov_type={rule.cov_type!r}; call j_stat of the model with the same "
+                "cov_type and cov_kwds"
+            )
+        return j_statistic(moments, None, rule=rule, weight=weight)
+
     @cached_property
     def _first_stage(self) -> pd.DataFrame:
+        if isinstance(self.record.strength, str):
+            kind = NumericalError if self.record.endogenous_names else InputError
+            raise kind(self.record.strength)
+        if self.record.strength is not None:
+            return self.record.strength
         table: pd.DataFrame = self.model.first_stage(
             cov_type=self.record.cov_type, cov_kwds=self.record.cov_kwds
         )

@@ -67,6 +67,7 @@ def left_rows(record: FitRecord) -> list[Row]:
         ("Model", record.model_name),
         ("Quasi-likelihood", record.quasi_likelihood),
         ("Covariance", covariance_label(record.cov_type, record.cov_kwds)),
+        *dependence_rows(record.cov_kwds),
         ("Learning rate", f"{record.learning_rate:.4g}"),
         ("Prior", prior_label(record.prior)),
         ("Sampler", record.sampler),
@@ -195,19 +196,34 @@ def notes(results: PosteriorResults, missing: list[str]) -> list[str]:
 
 
 def covariance_label(cov_type: str, cov_kwds: dict[str, Any]) -> str:
-    """Name of the covariance with its scalar options.
+    """Name of the covariance, and whether moments were centred.
 
     Examples
     --------
     >>> covariance_label("HAC", {"maxlags": 4, "centered": True})
-    'HAC (maxlags=4, centered)'
+    'HAC (centered)'
     """
-    options = [
-        name if value is True else f"{name}={value}"
-        for name, value in cov_kwds.items()
-        if isinstance(value, str | int | float) and value is not False
-    ]
-    return f"{cov_type} ({', '.join(options)})" if options else cov_type
+    return f"{cov_type} (centered)" if cov_kwds.get("centered") else cov_type
+
+
+def dependence_rows(cov_kwds: dict[str, Any]) -> list[Row]:
+    """Kernel and lags, or clusters, where rows may be correlated.
+
+    Examples
+    --------
+    >>> dependence_rows({"kernel": "bartlett", "maxlags": 4})
+    [('Kernel', 'bartlett'), ('Lags', '4')]
+    >>> dependence_rows({"groups": "state", "clusters": "51"})
+    [('Clusters', '51 (state)')]
+    """
+    if "groups" in cov_kwds:
+        return [("Clusters", f"{cov_kwds['clusters']} ({cov_kwds['groups']})")]
+    if "kernel" not in cov_kwds:
+        return []
+    rows = [("Kernel", cov_kwds["kernel"])]
+    if "bandwidth" in cov_kwds:
+        return [*rows, ("Bandwidth", f"{cov_kwds['bandwidth']:.3g} ({cov_kwds['maxlags']})")]
+    return [*rows, ("Lags", str(cov_kwds["maxlags"]))]
 
 
 def prior_label(prior: tuple[str, ...]) -> str:

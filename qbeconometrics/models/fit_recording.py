@@ -1,0 +1,80 @@
+"""What a fit hands to its results."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qbeconometrics.models.row_weights import Dependence
+from qbeconometrics.moments.covariance import CovarianceRule
+from qbeconometrics.posterior.propriety import moments_exist
+from qbeconometrics.posterior.quasi_posterior import QuasiPosterior
+from qbeconometrics.results.fit_record import FitRecord
+from qbeconometrics.sampling.run import Sample, SampleOptions
+
+if TYPE_CHECKING:
+    from qbeconometrics.models.linear_moments import LinearMomentsModel
+
+
+def record_fit(
+    model: LinearMomentsModel,
+    posterior: QuasiPosterior,
+    drawn: Sample,
+    options: SampleOptions,
+    *,
+    rule: CovarianceRule,
+    dependence: Dependence | None,
+    quasi_likelihood: str,
+    learning_rate: float,
+    notes: list[str],
+) -> FitRecord:
+    """Return draws in the units of the data, with names and sentences, and without rows.
+
+    For rows that may be correlated the sums that J needs go along, since groups are rows.
+    """
+    basis = posterior.basis
+    design = model.design
+    exact_mean = exact_cov = None
+    if drawn.exact:
+        exact_mean = basis.to_params(drawn.surrogate.mean)
+        root = basis.regressor_map @ drawn.surrogate.root
+        exact_cov = root @ root.T
+    cov_kwds: dict[str, Any] = {"centered": rule.centered}
+    if dependence is not None:
+        cov_kwds.update(dependence.options)
+        notes = [*notes, dependence.note] if dependence.note else notes
+    return FitRecord(
+        draws=basis.to_params(drawn.draws),
+        log_density=drawn.log_density,
+        param_names=design.exog_names,
+        endog_name=design.endog_name,
+        model_name=type(model).__name__,
+        formula=model._recipe.formula if model._recipe else None,
+        nobs=len(design.endog),
+        n_dropped=model.n_dropped,
+        instrument_names=design.instrument_names,
+        endogenous_names=tuple(model.endogenous_names),
+        mode=basis.to_params(drawn.mode.point),
+        exact_mean=exact_mean,
+        exact_cov=exact_cov,
+        moments_exist=moments_exist(
+            model.prior,
+            quasi_likelihood=quasi_likelihood,
+            k=posterior.size.k,
+            m=posterior.size.m,
+        ),
+        quasi_likelihood=quasi_likelihood,
+        cov_type=rule.cov_type,
+        cov_kwds=cov_kwds,
+        learning_rate=learning_rate,
+        prior=model.prior.description,
+        sampler=drawn.sampler,
+        sampler_reason=drawn.reason,
+        sampler_settings=drawn.settings,
+        sampler_stats=drawn.stats,
+        draws_requested=options.draws,
+        tune=options.tune,
+        interrupted=drawn.interrupted,
+        notes=tuple(notes),
+        moments=posterior.moments if dependence is not None else None,
+        strength=None if dependence is None else model._strength(rule, dependence),
+    )
