@@ -70,6 +70,22 @@ class NumericalWarning(QBEconometricsWarning):
     """A fall-back was used because a matrix was nearly singular."""
 
 
+# Words of other packages for ours.
+OTHER_WORDS = {
+    "seed": "rng",
+    "random_seed": "rng",
+    "random_state": "rng",
+    "dependent": "endog",
+    "instruments": "instrument",
+    "weight_type": "cov_type",
+    "n_samples": "draws",
+    "samples": "draws",
+    "warmup": "tune",
+    "burnin": "tune",
+    "n_jobs": "cores",
+}
+
+
 def suggestion(word: str, known: Iterable[str]) -> str:
     """Return ``" Did you mean 'x'?"`` for the nearest known word, or an empty string.
 
@@ -87,9 +103,10 @@ def refuse_unknown_keywords(keywords: Iterable[str], known: Iterable[str], calle
     known = list(known)
     for word in keywords:
         if word not in known:
+            other = OTHER_WORDS.get(word)
+            hint = f" Did you mean {other!r}?" if other in known else suggestion(word, known)
             raise UnknownKeywordError(
-                f"{caller} has no keyword {word!r}.{suggestion(word, known)} "
-                f"It takes: {', '.join(known)}."
+                f"{caller} has no keyword {word!r}.{hint} It takes: {', '.join(known)}."
             )
 
 

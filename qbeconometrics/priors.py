@@ -3,6 +3,9 @@
 The default is proper and weak on the scale of the data: slopes Normal(0, (2.5 sd(y)/sd(x_j))^2)
 and, for the intercept of the regression on centred regressors, Normal(mean(y), (2.5 sd(y))^2).
 This is the scale that rstanarm and Bambi made familiar.
+
+A model takes one prior for all coefficients, or a dict by name; those that it does not name keep
+the default: ``prior={"educ": Normal(0.1, 0.05), "exper": StudentT(3, 0, 1)}``.
 """
 
 from __future__ import annotations

@@ -44,9 +44,11 @@ def _check_equal_labels(first: Table, other: Table) -> None:
     if mine.equals(theirs):
         return
     row = _first_difference(mine, theirs)
-    where = (
-        f"row {row} is labelled {mine[row]!r} in {first.role} but {theirs[row]!r} in {other.role}"
+    own, another = (
+        label.item() if isinstance(label, np.generic) else label
+        for label in (mine[row], theirs[row])
     )
+    where = f"row {row} is labelled {own!r} in {first.role} but {another!r} in {other.role}"
     if _same_labels(mine, theirs):
         remedy = (
             f"{other.role} holds the same labels in another order. "

@@ -7,10 +7,15 @@ import warnings
 import numpy as np
 
 from qbeconometrics.exceptions import InterruptedWarning, NumericalError, TailWarning
+from qbeconometrics.inputs.design import LinearDesign
+from qbeconometrics.posterior.quasi_posterior import QuasiPosterior
 from qbeconometrics.sampling.run import Sample, SampleOptions
 
 # Share of proposals at which a two-way clustered S may fail to be positive definite.
 LARGEST_INDEFINITE_SHARE = 0.01
+
+# Posterior sds beyond this many of the normal approximation's are noted.
+WIDE = 1.5
 
 
 def refuse_indefinite_covariance(drawn: Sample, cov_type: str) -> None:
@@ -52,3 +57,30 @@ def tail_notes(drawn: Sample) -> list[str]:
     )
     warnings.warn(sentence, TailWarning, stacklevel=3)
     return [sentence]
+
+
+def intercept_notes(design: LinearDesign) -> list[str]:
+    """Say that the instruments hold a constant which the equation does not have."""
+    if design.constant is not None or design.instrument is design.exog:
+        return []
+    constant = np.all(design.instrument == design.instrument[0], axis=0)
+    if not constant.any():
+        return []
+    return ["The instruments hold a constant but the regressors do not: no intercept is estimated."]
+
+
+def width_notes(names: list[str], posterior: QuasiPosterior, drawn: Sample) -> list[str]:
+    """Say where the quasi-posterior is much wider than its normal approximation at the mode."""
+    if drawn.exact:
+        return []
+    draws = posterior.basis.to_params(drawn.draws.reshape(-1, drawn.draws.shape[2]))
+    root = posterior.basis.regressor_map @ drawn.surrogate.root
+    ratio = draws.std(axis=0) / np.sqrt(np.sum(root**2, axis=1))
+    widest = int(ratio.argmax())
+    if not ratio[widest] > WIDE:
+        return []
+    return [
+        f"Heavy tails: the posterior sd of {names[widest]!r} is {ratio[widest]:.1f} times that of "
+        "the normal approximation at the mode. Read medians and intervals rather than means, and "
+        "compare with quasi_likelihood='two-step'."
+    ]

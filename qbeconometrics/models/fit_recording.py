@@ -33,6 +33,8 @@ def record_fit(
     """
     basis = posterior.basis
     design = model.design
+    draws = basis.to_params(drawn.draws)
+    draws.flags.writeable = False
     exact_mean = exact_cov = None
     if drawn.exact:
         exact_mean = basis.to_params(drawn.surrogate.mean)
@@ -43,7 +45,7 @@ def record_fit(
         cov_kwds.update(dependence.options)
         notes = [*notes, dependence.note] if dependence.note else notes
     return FitRecord(
-        draws=basis.to_params(drawn.draws),
+        draws=draws,
         log_density=drawn.log_density,
         param_names=design.exog_names,
         endog_name=design.endog_name,

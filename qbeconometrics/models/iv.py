@@ -12,9 +12,9 @@ from numpy.typing import ArrayLike
 
 from qbeconometrics.diagnostics.instrument_strength import first_stage
 from qbeconometrics.diagnostics.overidentification import JStatistic, j_statistic
-from qbeconometrics.exceptions import QBEconometricsError, refuse_unknown_keywords
-from qbeconometrics.inputs.design import check_linear_design
-from qbeconometrics.inputs.formula import build_blocks
+from qbeconometrics.exceptions import FormulaError, QBEconometricsError, refuse_unknown_keywords
+from qbeconometrics.inputs.design import LinearDesign, check_linear_design
+from qbeconometrics.inputs.formula import FormulaBlocks, build_blocks
 from qbeconometrics.inputs.formula_checks import as_frame
 from qbeconometrics.models.linear_moments import LinearMomentsModel
 from qbeconometrics.models.row_weights import Dependence
@@ -80,7 +80,8 @@ class QuasiBayesIV(LinearMomentsModel):
         missing: str = "none",
         **unknown: Any,
     ):
-        refuse_unknown_keywords(unknown, ("prior", "missing"), "QuasiBayesIV")
+        known = ("endog", "exog", "instrument", "prior", "missing")
+        refuse_unknown_keywords(unknown, known, "QuasiBayesIV")
         design = check_linear_design(endog, exog, instrument, missing=missing)
         self._prepare(design, prior, kept=design.kept, n_dropped=design.n_dropped)
 
@@ -136,6 +137,7 @@ class QuasiBayesIV(LinearMomentsModel):
             eval_env = patsy.EvalEnvironment.capture(int(eval_env) + 1)
         blocks = build_blocks(formula, data, missing=missing, eval_env=eval_env)
         design = check_linear_design(blocks.endog, blocks.exog, blocks.instrument)
+        _refuse_endogenous_instruments(formula, blocks, design)
         model = cls.__new__(cls)
         model._prepare(
             design,
@@ -219,3 +221,19 @@ class QuasiBayesIV(LinearMomentsModel):
             rule, self._dependence(rule), criterion, "auto", J_EVALUATIONS
         )
         return j_statistic(statistic, rows, rule=rule, weight=weight)
+
+
+def _refuse_endogenous_instruments(
+    formula: str, blocks: FormulaBlocks, design: LinearDesign
+) -> None:
+    """Refuse a regressor left of ``~`` in brackets that the instruments hold after all."""
+    if len(blocks.recipe.infos) < 2:
+        return
+    k = len(design.exog_names)
+    in_brackets = range(k - len(blocks.recipe.infos[1].column_names) + 1, k)
+    for j in in_brackets:
+        if j not in design.endogenous:
+            raise FormulaError(
+                f"{formula!r} calls {design.exog_names[j]!r} endogenous, but it is a combination "
+                "of the instruments. Take it out of the brackets, or the instrument that equals it."
+            )

@@ -19,9 +19,11 @@ from qbeconometrics.exceptions import (
 from qbeconometrics.inputs.design import LinearDesign
 from qbeconometrics.inputs.formula import RegressorRecipe, exog_for_prediction
 from qbeconometrics.models.fit_notes import (
+    intercept_notes,
     refuse_indefinite_covariance,
     tail_notes,
     warn_if_interrupted,
+    width_notes,
 )
 from qbeconometrics.models.fit_options import (
     FIT_KEYWORDS,
@@ -68,6 +70,8 @@ class LinearMomentsModel(MomentSums, Model):  # type: ignore[misc]
         frame: pd.DataFrame | None = None,
     ) -> None:
         """Store a checked design and, for formulas, how to rebuild its regressors, and the data."""
+        for array in (design.endog, design.exog, design.instrument):
+            array.flags.writeable = False
         super().__init__(design.endog, design.exog, missing="none", hasconst=False)
         # statsmodels' tools, such as summary_col, read the names here.
         self.data.xnames = list(design.exog_names)
@@ -289,7 +293,12 @@ class LinearMomentsModel(MomentSums, Model):  # type: ignore[misc]
         drawn = sample(posterior, options)
         refuse_indefinite_covariance(drawn, rule.cov_type)
         warn_if_interrupted(drawn, options)
-        notes = [*drawn.notes, *tail_notes(drawn)]
+        notes = [
+            *drawn.notes,
+            *intercept_notes(self.design),
+            *tail_notes(drawn),
+            *width_notes(self.exog_names, posterior, drawn),
+        ]
         record = record_fit(
             self,
             posterior,
@@ -325,4 +334,11 @@ class LinearMomentsModel(MomentSums, Model):  # type: ignore[misc]
         """Regressors from new data, through the formula."""
         if self._recipe is None:
             raise OptionError("the model was not built from a formula; use transform=False")
-        return exog_for_prediction(self._recipe, data)
+        try:
+            return exog_for_prediction(self._recipe, data)
+        except (AttributeError, TypeError) as error:
+            # patsy's own words for a column of another kind, such as text for a number.
+            raise InputError(
+                f"the new data cannot be read through {self.formula!r}: {error}. Give each column "
+                "the type that it had in the data of the fit."
+            ) from error

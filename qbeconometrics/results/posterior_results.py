@@ -304,7 +304,10 @@ class PosteriorResults(Results):  # type: ignore[misc]
         return build_summary(self, alpha=convergence.check_probability(alpha, "alpha"))
 
     def to_datatree(self) -> Any:
-        """Draws as an ``xarray.DataTree`` with groups ``posterior`` and ``sample_stats``."""
+        """Draws as an ``xarray.DataTree`` with groups ``posterior`` and ``sample_stats``.
+
+        ArviZ 1.0 and later takes it as it is; for ArviZ 0.x use `to_arviz`.
+        """
         return export.to_datatree(self.record)
 
     def to_arviz(self) -> Any:

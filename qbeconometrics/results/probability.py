@@ -293,6 +293,11 @@ def _unquote(inside: str, names: tuple[str, ...]) -> str:
 
 
 def _unknown(name: str, names: tuple[str, ...]) -> InputError:
+    if name in ("or", "not"):
+        return InputError(
+            f"{name!r} is not understood: only 'and' joins statements. Compute other events from "
+            "the draws."
+        )
     return InputError(
         f"{name!r} is not a parameter.{suggestion(name, names)} "
         f"The parameters are: {', '.join(map(repr, names))}. "

@@ -7,11 +7,13 @@ from statsmodels.iolib.summary2 import summary_col
 
 import qbeconometrics as qb
 from qbeconometrics.exceptions import (
+    FormulaError,
     ImproperPosteriorError,
     InputError,
     NumericalWarning,
     OptionError,
     QBEconometricsError,
+    UnknownKeywordError,
 )
 from qbeconometrics.priors import Flat, Normal
 
@@ -128,3 +130,47 @@ def test_two_step_forms_no_fourth_order_sums(frame):
 def test_prediction_of_the_model_is_checked(frame):
     with pytest.raises(QBEconometricsError, match="predict needs 2 params"):
         model_of(frame).predict([1.0, 2.0, 3.0])
+
+
+def test_endogenous_regressor_among_the_instruments_is_refused(frame):
+    with pytest.raises(FormulaError, match=r"'x' endogenous, but it is a combination"):
+        model_of(frame.assign(z1=frame.x), "y ~ [x ~ z1 + z2]")
+
+
+def test_constant_among_the_instruments_alone_is_noted(frame):
+    model = qb.QuasiBayesIV(frame.y, frame[["x"]], frame[["z1", "z2"]].assign(one=1.0))
+    res = model.fit(quasi_likelihood="two-step", draws=10)
+    assert any("no intercept is estimated" in note for note in res.record.notes)
+    res = model_of(frame).fit(quasi_likelihood="two-step", draws=10)
+    assert res.record.notes == ()
+
+
+def test_data_and_draws_cannot_be_written_to(frame):
+    model = model_of(frame)
+    res = model.fit(draws=10, quasi_likelihood="two-step")
+    for array in (model.endog, model.exog, model.instrument, res.draws):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 0.0
+
+
+@pytest.mark.filterwarnings("ignore::qbeconometrics.exceptions.TailWarning")
+def test_heavy_tails_are_noted():
+    data = qb.datasets.load("ajr2001").query("baseco == 1")
+    heavy = model_of(data, "logpgp95 ~ [avexpr ~ logem4]").fit(rng=0)
+    assert any(note.startswith("Heavy tails: the posterior sd of") for note in heavy.record.notes)
+
+
+def test_light_tails_are_not_noted(frame):
+    assert model_of(frame).fit(rng=0).record.notes == ()
+
+
+def test_new_data_of_another_kind_are_refused(frame):
+    res = model_of(frame).fit(draws=10, quasi_likelihood="two-step")
+    with pytest.raises(InputError, match="type that it had in the data of the fit"):
+        res.predict(pd.DataFrame({"x": [True]}))
+
+
+@pytest.mark.parametrize(("word", "ours"), [("seed", "rng"), ("n_jobs", "cores")])
+def test_words_of_other_packages_are_known(frame, word, ours):
+    with pytest.raises(UnknownKeywordError, match=f"'{word}'. Did you mean '{ours}'"):
+        model_of(frame).fit(**{word: 1})
