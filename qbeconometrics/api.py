@@ -1,6 +1,7 @@
 """The public names again, for those used to ``import statsmodels.api as sm``."""
 
 from qbeconometrics import (
+    QuasiBayesGMM,
     QuasiBayesIV,
     __version__,
     datasets,
@@ -10,6 +11,7 @@ from qbeconometrics import (
 )
 
 __all__ = [
+    "QuasiBayesGMM",
     "QuasiBayesIV",
     "__version__",
     "datasets",

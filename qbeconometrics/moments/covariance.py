@@ -6,7 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from qbeconometrics.exceptions import OptionError, check_choice, refuse_unknown_keywords
+
+FloatArray = NDArray[np.float64]
 
 COV_TYPES = ("nonrobust", "HC0", "HC1")
 
@@ -57,3 +62,30 @@ def parse_covariance(cov_type: str, cov_kwds: Mapping[str, Any] | None = None) -
     if not isinstance(centered, bool):
         raise OptionError(f"cov_kwds['centered'] must be True or False, not {centered!r}")
     return CovarianceRule(cov_type=name, centered=centered)
+
+
+def moment_covariance(
+    moments: FloatArray, mean: FloatArray, rule: CovarianceRule, n_params: int
+) -> FloatArray:
+    """Return S (m, m) from the moments of every row.
+
+    Parameters
+    ----------
+    moments : ndarray, shape (n, m)
+    mean : ndarray, shape (m,)
+        Of `moments` over rows.
+    rule : CovarianceRule
+        "HC0" or "HC1": "nonrobust" has no meaning for moments of unknown form.
+    n_params : int
+
+    Returns
+    -------
+    ndarray, shape (m, m)
+    """
+    n = len(moments)
+    factor = rule.small_sample_factor(n, n_params)
+    S: FloatArray = moments.T @ moments
+    S *= factor / n
+    if rule.centered:
+        S -= factor * (mean[:, None] * mean)
+    return S

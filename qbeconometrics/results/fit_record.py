@@ -61,6 +61,12 @@ class FitRecord:
         Whether sampling was stopped early.
     notes : tuple of str
         Sentences collected before sampling ended.
+    n_moments : int or None
+        Moment conditions, where they are not instruments.
+    modes, mode_log_density : ndarray or None
+        Local maxima that were found, best first, shape (mode, parameter), and how high they are.
+    mode_cov : ndarray or None
+        Covariance of the normal approximation at the mode, shape (parameter, parameter).
 
     Raises
     ------
@@ -95,6 +101,10 @@ class FitRecord:
     tune: int
     interrupted: bool
     notes: tuple[str, ...]
+    n_moments: int | None = None
+    modes: FloatArray | None = None
+    mode_log_density: FloatArray | None = None
+    mode_cov: FloatArray | None = None
 
     def __post_init__(self) -> None:
         k = len(self.param_names)
@@ -108,6 +118,7 @@ class FitRecord:
             "mode": (self.mode, (k,)),
             "exact_mean": (self.exact_mean, (k,)),
             "exact_cov": (self.exact_cov, (k, k)),
+            "mode_cov": (self.mode_cov, (k, k)),
         }
         for name, (array, shape) in shapes.items():
             if array is not None and array.shape != shape:
