@@ -6,7 +6,7 @@
 import logging
 from importlib.metadata import version
 
-from qbeconometrics import datasets, exceptions, priors
+from qbeconometrics import datasets, exceptions, moment_functions, priors
 from qbeconometrics.models.gmm import QuasiBayesGMM
 from qbeconometrics.models.iv import QuasiBayesIV
 from qbeconometrics.versions import show_versions
@@ -19,6 +19,7 @@ __all__ = [
     "__version__",
     "datasets",
     "exceptions",
+    "moment_functions",
     "priors",
     "show_versions",
 ]

@@ -6,6 +6,7 @@ from qbeconometrics import (
     __version__,
     datasets,
     exceptions,
+    moment_functions,
     priors,
     show_versions,
 )
@@ -16,6 +17,7 @@ __all__ = [
     "__version__",
     "datasets",
     "exceptions",
+    "moment_functions",
     "priors",
     "show_versions",
 ]

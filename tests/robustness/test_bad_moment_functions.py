@@ -89,7 +89,11 @@ def test_priors_that_are_accepted(prior, quasi_likelihood):
         ({"param_names": ["a", "a"]}, OptionError, "differ from each other"),
         ({"start_params": [1, np.nan]}, OptionError, "finite"),
         ({"start_params": ["a", "b"]}, OptionError, "numeric"),
-        ({"prior": Uniform([0, 0], [1, 1]), "start_params": [0.5, 2]}, OptionError, "p2=2, outside"),
+        (
+            {"prior": Uniform([0, 0], [1, 1]), "start_params": [0.5, 2]},
+            OptionError,
+            "p2=2, outside",
+        ),
         ({"prior": Uniform([0, 0, 0], 1)}, InputError, "Uniform low has shape"),
         ({"momconds": linear}, UnknownKeywordError, "Did you mean 'momcond'"),
         ({"missing": "skip"}, OptionError, "missing"),
