@@ -6,17 +6,20 @@
 import logging
 from importlib.metadata import version
 
-from qbeconometrics import datasets, exceptions, priors
+from qbeconometrics import datasets, exceptions, moment_functions, priors
+from qbeconometrics.models.gmm import QuasiBayesGMM
 from qbeconometrics.models.iv import QuasiBayesIV
 from qbeconometrics.versions import show_versions
 
 __version__ = version("qbeconometrics")
 
 __all__ = [
+    "QuasiBayesGMM",
     "QuasiBayesIV",
     "__version__",
     "datasets",
     "exceptions",
+    "moment_functions",
     "priors",
     "show_versions",
 ]

@@ -1,19 +1,23 @@
 """The public names again, for those used to ``import statsmodels.api as sm``."""
 
 from qbeconometrics import (
+    QuasiBayesGMM,
     QuasiBayesIV,
     __version__,
     datasets,
     exceptions,
+    moment_functions,
     priors,
     show_versions,
 )
 
 __all__ = [
+    "QuasiBayesGMM",
     "QuasiBayesIV",
     "__version__",
     "datasets",
     "exceptions",
+    "moment_functions",
     "priors",
     "show_versions",
 ]

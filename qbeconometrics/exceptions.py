@@ -42,6 +42,10 @@ class NumericalError(QBEconometricsError, ValueError):
     """A computation cannot be carried out, such as factoring a singular covariance."""
 
 
+class MomentFunctionError(QBEconometricsError, ValueError):
+    """A user-written moment function raised, or returned what cannot be used."""
+
+
 class MissingExtraError(QBEconometricsError, ImportError):
     """An optional dependency is not installed; the message names the extra."""
 

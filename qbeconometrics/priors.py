@@ -123,6 +123,42 @@ class StudentT(Prior):
         return f"StudentT(df={_short(self.df)}, loc={_short(self.loc)}, scale={_short(self.scale)})"
 
 
+class Uniform(Prior):
+    """Independent uniform priors on intervals; only for user-written moments.
+
+    Parameters
+    ----------
+    low, high : float or array_like, shape (k,)
+        Ends of the intervals. A Series is matched by name.
+
+    Raises
+    ------
+    OptionError
+        If an end is not finite, or `low` is not below `high`.
+
+    Examples
+    --------
+    >>> from qbeconometrics.priors import Uniform
+    >>> Uniform(0.9, 1.1)
+    Uniform(low=0.9, high=1.1)
+    """
+
+    __slots__ = ("high", "low")
+
+    def __init__(self, low: ArrayLike, high: ArrayLike):
+        ends = _finite_numbers(low, "Uniform low"), _finite_numbers(high, "Uniform high")
+        try:
+            ordered = np.all(np.less(*ends))
+        except ValueError as error:
+            raise OptionError("Uniform low and high must have the same length") from error
+        if not ordered:
+            raise OptionError(f"Uniform low={low!r} must be below high={high!r}")
+        self.low, self.high = low, high
+
+    def __repr__(self) -> str:
+        return f"Uniform(low={_short(self.low)}, high={_short(self.high)})"
+
+
 class Flat(Prior):
     """No prior information; refused where the quasi-posterior would be improper.
 

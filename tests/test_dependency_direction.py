@@ -15,6 +15,7 @@ ORDER = (
     "kernels",
     "inputs",
     "moments",
+    "moment_functions",
     "priors",
     "posterior",
     "diagnostics",

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
 
 from qbeconometrics.exceptions import NumericalWarning, check_choice
 from qbeconometrics.moments.covariance import CovarianceRule
 from qbeconometrics.moments.linear import LinearMomentStatistic, ScaledRows
+from qbeconometrics.moments.nonlinear import MomentFunction
 from qbeconometrics.posterior.mode import find_mode
+from qbeconometrics.posterior.nonlinear import build_nonlinear_posterior
 from qbeconometrics.posterior.quasi_posterior import build_quasi_posterior
-from qbeconometrics.posterior.resolved_prior import no_prior
+from qbeconometrics.posterior.resolved_prior import ResolvedPrior, no_prior
 from qbeconometrics.posterior.surrogate import normal_surrogate
 
 J_WEIGHTS = ("two-step", "cue")
@@ -88,5 +92,49 @@ def j_statistic(
     else:
         surrogate = normal_surrogate(posterior.target, np.zeros(statistic.k))
         value = -2.0 * float(posterior.target.evaluate(surrogate.mean[None, :])[0][0])
+    pvalue = float(stats.chi2.sf(value, degrees)) if degrees > 0 else float("nan")
+    return JStatistic(float(value), degrees, pvalue)
+
+
+def nonlinear_j_statistic(
+    function: MomentFunction,
+    *,
+    start: NDArray[np.float64],
+    rule: CovarianceRule,
+    prior: ResolvedPrior,
+    first_step: NDArray[np.float64],
+    weight: str = "two-step",
+) -> JStatistic:
+    """Return J of user-written moments, minimised from the first-step estimate.
+
+    Parameters
+    ----------
+    function : MomentFunction
+    start : ndarray, shape (k,)
+    rule : CovarianceRule
+    prior : ResolvedPrior
+        Of which only the box is kept.
+    first_step : ndarray, shape (m, m)
+        Covariance whose inverse is the weight of the first step.
+    weight : {"two-step", "cue"}
+        As in `j_statistic`.
+
+    Returns
+    -------
+    JStatistic
+    """
+    check_choice(weight, J_WEIGHTS, "weight")
+    posterior = build_nonlinear_posterior(
+        function,
+        start=start,
+        rule=rule,
+        quasi_likelihood="cue-nodet" if weight == "cue" else "two-step",
+        learning_rate=1.0,
+        prior=replace(no_prior([""] * function.k), lower=prior.lower, upper=prior.upper),
+        first_step=first_step,
+        dispersed_starts=0,
+    )
+    degrees = function.m - function.k
+    value = -2.0 * posterior.find_mode().log_density
     pvalue = float(stats.chi2.sf(value, degrees)) if degrees > 0 else float("nan")
     return JStatistic(float(value), degrees, pvalue)

@@ -20,7 +20,9 @@ from qbeconometrics.moments.linear import (
     pack_symmetric,
     residual_variance_matrix,
 )
+from qbeconometrics.posterior.mode import Mode, find_mode
 from qbeconometrics.posterior.resolved_prior import ResolvedPrior
+from qbeconometrics.posterior.surrogate import NormalSurrogate, normal_surrogate
 
 FloatArray = NDArray[np.float64]
 
@@ -54,6 +56,25 @@ class QuasiPosterior:
     log_constant: float
     moments: LinearMomentStatistic
 
+    @property
+    def exactly_normal(self) -> bool:
+        """A fixed weight and a normal prior make it so."""
+        fixed = self.target.form == "proportional" and "scale_matrix" not in self.target.arrays
+        return fixed and self.prior.is_normal
+
+    @property
+    def other_modes(self) -> FloatArray:
+        """None is searched for: shape (0, k)."""
+        return np.empty((0, self.target.n_params))
+
+    def find_mode(self) -> Mode:
+        """Return the mode reached from the two-step estimate."""
+        return find_mode(self.target)
+
+    def surrogate_at(self, point: FloatArray) -> NormalSurrogate:
+        """Return the normal law with S frozen at `point` (k,)."""
+        return normal_surrogate(self.target, point)
+
 
 @dataclass(frozen=True, slots=True)
 class ScaledPrior:
@@ -82,6 +103,34 @@ def scale_prior(prior: ResolvedPrior, basis: MomentBasis) -> ScaledPrior:
     return ScaledPrior(root.T @ root, np.asarray(mean, dtype=np.float64), student)
 
 
+def check_weight(weight_matrix: object, m: int, argument: str, moments: str) -> FloatArray:
+    """Return a weight of `m` `moments` ("instruments", say), which may be "identity".
+
+    Raises
+    ------
+    OptionError
+        Naming `argument`, unless it is "identity" or symmetric positive definite of shape (m, m).
+    """
+    if isinstance(weight_matrix, str):
+        if weight_matrix != "identity":
+            raise OptionError(f"{argument}={weight_matrix!r} is not known; use 'identity'")
+        return np.eye(m)
+    try:
+        weight = np.asarray(weight_matrix, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise OptionError(f"{argument} must be numeric") from error
+    if weight.shape != (m, m):
+        raise OptionError(
+            f"{argument} has shape {weight.shape}; there are {m} {moments}, so it must be "
+            f"({m}, {m})"
+        )
+    if not np.all(np.isfinite(weight)) or not np.allclose(weight, weight.T, rtol=1e-8, atol=0):
+        raise OptionError(f"{argument} must be finite and symmetric")
+    if np.linalg.eigvalsh(weight)[0] <= 0:
+        raise OptionError(f"{argument} is not positive definite")
+    return weight
+
+
 def fixed_covariance(
     statistic: LinearMomentStatistic,
     rule: CovarianceRule,
@@ -98,23 +147,7 @@ def fixed_covariance(
     m = statistic.m
     if weight_matrix is None:
         return _covariance_at_centre(statistic, rule)
-    if isinstance(weight_matrix, str):
-        if weight_matrix != "identity":
-            raise OptionError(f"weight_matrix={weight_matrix!r} is not known; use 'identity'")
-        return C.T @ C
-    try:
-        weight = np.asarray(weight_matrix, dtype=float)
-    except (TypeError, ValueError) as error:
-        raise OptionError("weight_matrix must be numeric") from error
-    if weight.shape != (m, m):
-        raise OptionError(
-            f"weight_matrix has shape {weight.shape}; there are {m} instruments, so it must be "
-            f"({m}, {m})"
-        )
-    if not np.all(np.isfinite(weight)) or not np.allclose(weight, weight.T, rtol=1e-8, atol=0):
-        raise OptionError("weight_matrix must be finite and symmetric")
-    if np.linalg.eigvalsh(weight)[0] <= 0:
-        raise OptionError("weight_matrix is not positive definite")
+    weight = check_weight(weight_matrix, m, "weight_matrix", "instruments")
     return C.T @ np.linalg.solve(weight, C)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,15 @@ from numpy.typing import NDArray
 
 from qbeconometrics.exceptions import InputError, OptionError, suggestion
 from qbeconometrics.inputs.design import LinearDesign
-from qbeconometrics.priors import DEFAULT_SCALE, Flat, Normal, Prior, PriorLike, StudentT
+from qbeconometrics.priors import (
+    DEFAULT_SCALE,
+    Flat,
+    Normal,
+    Prior,
+    PriorLike,
+    StudentT,
+    Uniform,
+)
 
 FloatArray = NDArray[np.float64]
 
@@ -82,6 +90,8 @@ class ResolvedPrior:
         Coefficients that have no prior information of their own.
     description : tuple of str
         Lines for the summary.
+    lower, upper : ndarray, shape (k,), or None
+        The box outside of which the density is zero; None without one.
     """
 
     root: FloatArray
@@ -91,6 +101,8 @@ class ResolvedPrior:
     scale: FloatArray
     flat: tuple[str, ...]
     description: tuple[str, ...]
+    lower: FloatArray | None = None
+    upper: FloatArray | None = None
 
     @property
     def precision(self) -> FloatArray:
@@ -104,8 +116,8 @@ class ResolvedPrior:
 
     @property
     def is_normal(self) -> bool:
-        """Whether there is no Student-t term (a flat prior counts as normal)."""
-        return bool(np.all(np.isnan(self.df)))
+        """Whether there is no Student-t term and no box (a flat prior counts as normal)."""
+        return self.lower is None and bool(np.all(np.isnan(self.df)))
 
     @property
     def is_proper(self) -> bool:
@@ -191,6 +203,11 @@ def resolve_prior(prior: PriorLike, scale: DataScale) -> ResolvedPrior:
     names = scale.names
     k = len(names)
     none = np.full(k, np.nan)
+    given = list(prior.values()) if isinstance(prior, Mapping) else [prior]
+    if any(isinstance(one, Uniform) for one in given):
+        raise OptionError(
+            "priors.Uniform is for user-written moments; with linear moments use Normal or StudentT"
+        )
     if prior is None or isinstance(prior, Mapping):
         return _resolve_by_name(dict(prior or {}), scale)
     if isinstance(prior, Flat):
@@ -217,6 +234,54 @@ def resolve_prior(prior: PriorLike, scale: DataScale) -> ResolvedPrior:
         f"prior={prior!r} is not a prior; use one of qbeconometrics.priors (Normal, StudentT, "
         "Flat), a dict from coefficient names to priors, or None for the default"
     )
+
+
+def resolve_prior_without_scale(prior: PriorLike, names: Sequence[str]) -> ResolvedPrior:
+    """Turn a prior into numbers where the data give no scale: what is not named is flat.
+
+    Parameters
+    ----------
+    prior : Prior, mapping of name to Prior, or None
+        None is flat.
+    names : sequence of str
+        Of the k parameters.
+
+    Returns
+    -------
+    ResolvedPrior
+
+    Raises
+    ------
+    InputError, OptionError
+        As `resolve_prior`.
+    """
+    k = len(names)
+    lower, upper = np.full(k, -np.inf), np.full(k, np.inf)
+    if prior is None:
+        return no_prior(names)
+    if isinstance(prior, Uniform):
+        lower, upper = (
+            _vector(prior.low, names, "Uniform low"),
+            _vector(prior.high, names, "Uniform high"),
+        )
+        return replace(
+            no_prior(names), flat=(), description=(repr(prior),), lower=lower, upper=upper
+        )
+    ones = np.ones(k)
+    scale = DataScale(tuple(names), 0.0, 1.0, 1.0, ones, ones, ones, None)
+    if not isinstance(prior, Mapping):
+        return resolve_prior(prior, scale)
+    boxes = {name: one for name, one in prior.items() if isinstance(one, Uniform)}
+    by_name = {name: Flat() for name in names} | dict(prior) | dict.fromkeys(boxes, Flat())
+    resolved = _resolve_by_name(by_name, scale)
+    for name, box in boxes.items():
+        j = list(names).index(name)
+        lower[j], upper[j] = _scalar(box.low, name), _scalar(box.high, name)
+    description = tuple(f"{name} ~ {prior.get(name, Flat())!r}" for name in names)
+    flat = tuple(name for name in resolved.flat if name not in boxes)
+    if not boxes:
+        return replace(resolved, description=description)
+    return replace(resolved, flat=flat, description=description, lower=lower, upper=upper)
 
 
 def _aligned_covariance(cov: Any, names: Sequence[str]) -> FloatArray:

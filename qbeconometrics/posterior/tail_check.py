@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from qbeconometrics.posterior.quasi_posterior import QuasiPosterior
 from qbeconometrics.posterior.surrogate import NormalSurrogate
+from qbeconometrics.posterior.target import Posterior
 
 FloatArray = NDArray[np.float64]
 
@@ -47,7 +47,7 @@ class TailCheck:
 
 
 def check_tail(
-    posterior: QuasiPosterior,
+    posterior: Posterior,
     mode: FloatArray,
     surrogate: NormalSurrogate,
     rng: np.random.Generator,
@@ -59,7 +59,7 @@ def check_tail(
 
     Parameters
     ----------
-    posterior : QuasiPosterior
+    posterior : Posterior
     mode : ndarray, shape (k,)
         In scaled coordinates.
     surrogate : NormalSurrogate

@@ -67,6 +67,12 @@ class FitRecord:
         Sums that J is computed from under "HAC" and "cluster"; None: the model is asked.
     strength : DataFrame, str or None
         The first stage under "HAC" and "cluster", or why there is none; None: the model is asked.
+    n_moments : int or None
+        Moment conditions, where they are not instruments.
+    modes, mode_log_density : ndarray or None
+        Local maxima that were found, best first, shape (mode, parameter), and how high they are.
+    mode_cov : ndarray or None
+        Covariance of the normal approximation at the mode, shape (parameter, parameter).
 
     Raises
     ------
@@ -103,6 +109,10 @@ class FitRecord:
     notes: tuple[str, ...]
     moments: LinearMomentStatistic | None = None
     strength: pd.DataFrame | str | None = None
+    n_moments: int | None = None
+    modes: FloatArray | None = None
+    mode_log_density: FloatArray | None = None
+    mode_cov: FloatArray | None = None
 
     def __post_init__(self) -> None:
         k = len(self.param_names)
@@ -116,6 +126,7 @@ class FitRecord:
             "mode": (self.mode, (k,)),
             "exact_mean": (self.exact_mean, (k,)),
             "exact_cov": (self.exact_cov, (k, k)),
+            "mode_cov": (self.mode_cov, (k, k)),
         }
         for name, (array, shape) in shapes.items():
             if array is not None and array.shape != shape:

@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qbeconometrics.diagnostics.convergence import bulk_ess
-from qbeconometrics.kernels._linear_moments import LinearMomentTarget
+from qbeconometrics.posterior.target import Target
 from qbeconometrics.sampling.chains import ChainRun, run_chains
 from qbeconometrics.sampling.progress import Progress
-from qbeconometrics.sampling.samplers import SAMPLERS, Settings
+from qbeconometrics.sampling.registry import samplers_for
+from qbeconometrics.sampling.samplers import Settings
 from qbeconometrics.sampling.state import ChainState
 
 FloatArray = NDArray[np.float64]
@@ -59,7 +60,7 @@ def pooled_proposal_root(draws: FloatArray, root: FloatArray) -> FloatArray:
 
 
 def warm_up(
-    target: LinearMomentTarget,
+    target: Target,
     settings: Settings,
     states: Sequence[ChainState],
     tune: int,
@@ -76,7 +77,7 @@ def warm_up(
     run : ChainRun
         Of the last part of the warm-up.
     """
-    sampler = SAMPLERS[settings.sampler]
+    sampler = samplers_for(target)[settings.sampler]
     if not sampler.is_random_walk:
         return settings, run_chains(target, settings, states, tune, cores=cores, progress=progress)
     assert settings.proposal_root is not None

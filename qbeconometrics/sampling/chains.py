@@ -16,9 +16,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from qbeconometrics.kernels._linear_moments import LinearMomentTarget
+from qbeconometrics.posterior.target import Target
 from qbeconometrics.sampling.progress import Progress, SilentProgress
-from qbeconometrics.sampling.samplers import SAMPLERS, Block, Settings
+from qbeconometrics.sampling.registry import samplers_for
+from qbeconometrics.sampling.samplers import Block, Settings
 from qbeconometrics.sampling.state import ChainState
 
 FloatArray = NDArray[np.float64]
@@ -56,15 +57,15 @@ def default_cores(chains: int) -> int:
 
 
 def _timed_block(
-    target: LinearMomentTarget, settings: Settings, state: ChainState, n_draws: int
+    target: Target, settings: Settings, state: ChainState, n_draws: int
 ) -> tuple[ChainState, Block, float]:
     began = time.perf_counter()
-    state, block = SAMPLERS[settings.sampler].advance(target, settings, state, n_draws)
+    state, block = samplers_for(target)[settings.sampler].advance(target, settings, state, n_draws)
     return state, block, time.perf_counter() - began
 
 
 def run_chains(
-    target: LinearMomentTarget,
+    target: Target,
     settings: Settings,
     states: Sequence[ChainState],
     n_draws: int,
@@ -76,7 +77,7 @@ def run_chains(
 
     Parameters
     ----------
-    target : LinearMomentTarget
+    target : Target
     settings : Settings
     states : sequence of ChainState
     n_draws : int

@@ -13,18 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qbeconometrics.diagnostics.convergence import bulk_ess, tail_ess
-from qbeconometrics.kernels._linear_moments import LinearMomentTarget
 from qbeconometrics.moments.cost import ProblemSize
 from qbeconometrics.posterior.surrogate import NormalSurrogate
+from qbeconometrics.posterior.target import Target
 from qbeconometrics.sampling.adaptation import warm_up
 from qbeconometrics.sampling.chains import ChainRun, run_chains
 from qbeconometrics.sampling.progress import SilentProgress
-from qbeconometrics.sampling.samplers import SAMPLERS, Settings
+from qbeconometrics.sampling.registry import samplers_for
+from qbeconometrics.sampling.samplers import Settings
 from qbeconometrics.sampling.state import ChainState, new_state
 
 FloatArray = NDArray[np.float64]
 
 DF_CANDIDATES = (2.0, 5.0, 20.0, 50.0, np.inf)
+FEW_DF_CANDIDATES = (2.0, 5.0, 20.0)  # where evaluations call a user's function
 RHO_CANDIDATES = (0.5, 0.8, 0.95)
 PILOT_CHAINS = 4
 LOW_ACCEPTANCE = 0.25
@@ -68,7 +70,7 @@ class Choice:
 
 
 def dispersed_starts(
-    target: LinearMomentTarget,
+    target: Target,
     mode: FloatArray,
     root: FloatArray,
     far_points: FloatArray,
@@ -97,7 +99,7 @@ class Race:
 
     Parameters
     ----------
-    target : LinearMomentTarget
+    target : Target
     size : ProblemSize
     starts : sequence of ndarray, shape (k,)
     seeds : sequence of SeedSequence
@@ -111,7 +113,7 @@ class Race:
 
     def __init__(
         self,
-        target: LinearMomentTarget,
+        target: Target,
         size: ProblemSize,
         starts: Sequence[FloatArray],
         seeds: Sequence[np.random.SeedSequence],
@@ -120,14 +122,20 @@ class Race:
         cores: int,
     ):
         self._target, self._size, self._cores = target, size, cores
+        self.samplers = samplers_for(target)
         self._states = [new_state(x, seed) for x, seed in zip(starts, seeds, strict=True)]
         self._root = surrogate.root
         self._pilot_draws = pilot_draws
         self.entries: list[Entry] = []
 
+    @property
+    def compiled(self) -> bool:
+        """Whether evaluations are cheap."""
+        return not self._size.form.startswith("function")
+
     def _pilot(self, settings: Settings) -> tuple[Settings, ChainRun]:
         states: Sequence[ChainState] = self._states
-        if SAMPLERS[settings.sampler].is_random_walk:
+        if self.samplers[settings.sampler].is_random_walk:
             settings, run = warm_up(
                 self._target,
                 replace(settings, proposal_root=self._root),
@@ -155,7 +163,7 @@ class Race:
             worth = np.concatenate([np.ravel(bulk_ess(kept)), np.ravel(tail_ess(kept))])
             moves = np.ptp(kept, axis=(0, 1)).min() > 0
             share = float(np.nanmin(worth)) / (kept.shape[0] * kept.shape[1]) if moves else 0.0
-        cost = SAMPLERS[settings.sampler].cost(self._size, passed / proposed)
+        cost = self.samplers[settings.sampler].cost(self._size, passed / proposed)
         entry = Entry(tuned, share, accepted / proposed, 1e6 * share / cost)
         self.entries.append(entry)
         return entry
@@ -163,7 +171,7 @@ class Race:
     def random_walk_may_win(self, sampler: str, best: Entry) -> bool:
         """Whether a random walk as good as on a normal target would come near the best score."""
         bound = RANDOM_WALK_WORTH / self._target.n_params
-        cost = SAMPLERS[sampler].cost(self._size, RANDOM_WALK_PASSES)
+        cost = self.samplers[sampler].cost(self._size, RANDOM_WALK_PASSES)
         return 1e6 * bound / cost >= CLOSE_ENOUGH * best.score
 
     def best(self, entries: Sequence[Entry]) -> Entry:
@@ -171,7 +179,7 @@ class Race:
         top = max(entries, key=lambda entry: entry.score)
         tolerance = CLOSE_ENOUGH if top.effective_share > LITTLE_WORTH else CLOSE_WHEN_WORTH_LITTLE
         close = [entry for entry in entries if entry.score >= tolerance * top.score]
-        modified = [e for e in close if not SAMPLERS[e.settings.sampler].is_random_walk]
+        modified = [e for e in close if not self.samplers[e.settings.sampler].is_random_walk]
         if not modified:
             return max(close, key=lambda entry: entry.score)
         lightest = min(entry.settings.df for entry in modified)
@@ -184,7 +192,8 @@ class Race:
 def race_modified(race: Race, sampler: str, df: float | str, rho: float | str) -> Entry:
     """Tune a modified sampler: degrees of freedom first, then partial refreshment if it stalls."""
     base_rho = 0.0 if rho == "auto" else float(rho)
-    candidates = DF_CANDIDATES if df == "auto" else (float(df),)
+    every = DF_CANDIDATES if race.compiled else FEW_DF_CANDIDATES
+    candidates = every if df == "auto" else (float(df),)
     entries = [race.run(Settings(sampler, df=value, rho=base_rho)) for value in candidates]
     best = race.best(entries)
     if rho == "auto" and best.acceptance < LOW_ACCEPTANCE:
@@ -195,10 +204,14 @@ def race_modified(race: Race, sampler: str, df: float | str, rho: float | str) -
 
 def choose_sampler(race: Race, *, normal_prior: bool) -> Choice:
     """Choose among all samplers that fit the problem."""
-    first = "da-exact" if normal_prior else "da-approx"
-    best = race_modified(race, first, "auto", "auto")
-    if normal_prior:
-        race.run(replace(best.settings, sampler="da-approx"))
+    modified = [
+        name
+        for name, sampler in race.samplers.items()
+        if not sampler.is_random_walk and (normal_prior or not sampler.needs_normal_prior)
+    ]
+    best = race_modified(race, modified[0], "auto", "auto")
+    for name in modified[1:]:
+        race.run(replace(best.settings, sampler=name))
     for sampler in ("da", "rwm"):
         if race.random_walk_may_win(sampler, race.best(race.entries)):
             race.run(Settings(sampler))

@@ -18,10 +18,11 @@ from qbeconometrics.exceptions import (
     check_choice,
     refuse_unknown_keywords,
 )
-from qbeconometrics.posterior.mode import Mode, find_mode
-from qbeconometrics.posterior.quasi_posterior import QuasiPosterior
+from qbeconometrics.moments.cost import ProblemSize
+from qbeconometrics.posterior.mode import Mode
 from qbeconometrics.posterior.surrogate import NormalSurrogate, normal_surrogate
 from qbeconometrics.posterior.tail_check import TailCheck, check_tail
+from qbeconometrics.posterior.target import Posterior
 from qbeconometrics.sampling.adaptation import warm_up
 from qbeconometrics.sampling.chains import ChainRun, run_chains
 from qbeconometrics.sampling.choose import (
@@ -33,6 +34,7 @@ from qbeconometrics.sampling.choose import (
     race_modified,
 )
 from qbeconometrics.sampling.progress import ProgressDisplay
+from qbeconometrics.sampling.registry import check_applies, samplers_for
 from qbeconometrics.sampling.samplers import SAMPLERS, UNSCREENED, Settings
 from qbeconometrics.sampling.seeds import spawn_seeds
 from qbeconometrics.sampling.state import new_state
@@ -47,6 +49,7 @@ SAMPLER_KEYWORDS = {
     "da-exact": ("df", "rho"),
     "da-approx": ("df", "rho"),
 }
+FUNCTION_PILOT_DRAWS = (60, 150)
 
 # Below this reciprocal condition number the proposal without prior is refused.
 SINGULAR = 1e-12
@@ -151,15 +154,7 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
 
 
-def _independent_applies(posterior: QuasiPosterior) -> bool:
-    """A fixed weight and a normal prior give an exactly normal quasi-posterior."""
-    fixed = (
-        posterior.target.form == "proportional" and "scale_matrix" not in posterior.target.arrays
-    )
-    return fixed and posterior.prior.is_normal
-
-
-def sample(posterior: QuasiPosterior, options: SampleOptions) -> Sample:
+def sample(posterior: Posterior, options: SampleOptions) -> Sample:
     """Draw from a quasi-posterior.
 
     Raises
@@ -171,14 +166,19 @@ def sample(posterior: QuasiPosterior, options: SampleOptions) -> Sample:
     """
     began = time.perf_counter()
     target = posterior.target
+    if _calls_python(target.form):
+        # Threads would only wait for each other: a user's function holds the interpreter lock.
+        options = replace(options, cores=1)
     seeds = spawn_seeds(options.rng, options.chains + 1)
-    exact = _independent_applies(posterior)
+    exact = posterior.exactly_normal
     if options.sampler == INDEPENDENT and not exact:
         raise OptionError(
             "sampler='independent' needs quasi_likelihood='two-step' and a normal or flat prior: "
             "only then is the quasi-posterior exactly normal"
         )
-    asked = SAMPLERS.get(options.sampler)
+    check_applies(target, options.sampler)
+    samplers = samplers_for(target)
+    asked = samplers.get(options.sampler)
     if asked and asked.needs_normal_prior and not posterior.prior.is_normal:
         raise OptionError(
             f"sampler={options.sampler!r} needs a normal or flat prior, which its proposal "
@@ -186,13 +186,15 @@ def sample(posterior: QuasiPosterior, options: SampleOptions) -> Sample:
         )
     if options.sampler == INDEPENDENT or (options.sampler == "auto" and exact):
         return _independent_sample(posterior, options, seeds, began)
-    mode = find_mode(target)
-    surrogate = normal_surrogate(target, mode.point)
+    mode = posterior.find_mode()
+    surrogate = posterior.surrogate_at(mode.point)
     notes: list[str] = []
     if not mode.converged:
         notes.append("The search for the mode did not converge: chains start where it ended.")
     tail = check_tail(posterior, mode.point, surrogate, np.random.default_rng(0))
-    far_points = tail.far_points if tail and tail.noticeable else np.empty((0, target.n_params))
+    far_points = posterior.other_modes
+    if tail and tail.noticeable:
+        far_points = np.concatenate([far_points, tail.far_points])
     choice = _choose(posterior, options, mode, surrogate, far_points, seeds[-1], notes)
     settings = choice.settings
     starts = dispersed_starts(
@@ -226,7 +228,7 @@ def sample(posterior: QuasiPosterior, options: SampleOptions) -> Sample:
         settings.sampler,
         _reported_settings(settings),
         choice.reason,
-        _statistics(run, began=began, started=started, warmed=warmed),
+        _statistics(run, target.form, began=began, started=started, warmed=warmed),
         tail,
         False,
         run.interrupted,
@@ -235,7 +237,7 @@ def sample(posterior: QuasiPosterior, options: SampleOptions) -> Sample:
 
 
 def _choose(
-    posterior: QuasiPosterior,
+    posterior: Posterior,
     options: SampleOptions,
     mode: Mode,
     surrogate: NormalSurrogate,
@@ -258,7 +260,7 @@ def _choose(
     else:
         options_kwds = options.sampler_kwds
     reason = "asked for" if sampler == options.sampler else "fall-back"
-    if sampler != "auto" and SAMPLERS[sampler].is_random_walk:
+    if sampler != "auto" and samplers_for(target)[sampler].is_random_walk:
         unscreened = options_kwds.get("unscreened", UNSCREENED)
         settings = Settings(sampler, proposal_root=surrogate.root, unscreened=unscreened)
         return Choice(settings, reason)
@@ -274,7 +276,7 @@ def _choose(
         ),
         pilot_seeds,
         surrogate,
-        int(np.clip(options.tune // 2, *PILOT_DRAWS)),
+        _pilot_draws(posterior.size, options.tune),
         options.cores,
     )
     if sampler == "auto":
@@ -283,7 +285,17 @@ def _choose(
     return Choice(best.settings, f"{reason}; tuned in warm-up")
 
 
-def _nearly_singular(posterior: QuasiPosterior, point: FloatArray) -> bool:
+def _calls_python(form: str) -> bool:
+    return form.startswith("function")
+
+
+def _pilot_draws(size: ProblemSize, tune: int) -> int:
+    if _calls_python(size.form):
+        return int(np.clip(tune // 8, *FUNCTION_PILOT_DRAWS))
+    return int(np.clip(tune // 2, *PILOT_DRAWS))
+
+
+def _nearly_singular(posterior: Posterior, point: FloatArray) -> bool:
     try:
         precision = normal_surrogate(posterior.target, point, with_prior=False).precision
     except NumericalError:
@@ -292,7 +304,7 @@ def _nearly_singular(posterior: QuasiPosterior, point: FloatArray) -> bool:
 
 
 def _independent_sample(
-    posterior: QuasiPosterior,
+    posterior: Posterior,
     options: SampleOptions,
     seeds: list[np.random.SeedSequence],
     began: float,
@@ -341,7 +353,9 @@ def _reported_settings(settings: Settings) -> dict[str, Any]:
     return {word: getattr(settings, word) for word in known}
 
 
-def _statistics(run: ChainRun, *, began: float, started: float, warmed: float) -> dict[str, Any]:
+def _statistics(
+    run: ChainRun, form: str, *, began: float, started: float, warmed: float
+) -> dict[str, Any]:
     """Counters as rates, and seconds in all, of the set-up and of the draws that are kept."""
     ended = time.perf_counter()
     counters = np.array([state.counters for state in run.states], dtype=float)
@@ -353,7 +367,8 @@ def _statistics(run: ChainRun, *, began: float, started: float, warmed: float) -
         ),
         "acceptance_rate": accepted / proposed,
         "nonfinite": int(nonfinite.sum()),
-        "evaluations": int(passed.sum()),
+        # A user's function is called for every proposal, S is formed for those that pass stage 1.
+        "evaluations": int((proposed if _calls_python(form) else passed).sum()),
         "setup_seconds": started - began,
         "sampling_seconds": ended - warmed,
         "seconds": ended - began,

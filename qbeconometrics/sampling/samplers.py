@@ -64,7 +64,8 @@ class Block:
     log_density: FloatArray
 
 
-Advance = Callable[[LinearMomentTarget, Settings, ChainState, int], tuple[ChainState, Block]]
+# The target is of the kind that the sampler is for.
+Advance = Callable[[Any, Settings, ChainState, int], tuple[ChainState, Block]]
 
 
 @dataclass(frozen=True, slots=True)

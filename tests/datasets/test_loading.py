@@ -17,8 +17,10 @@ SHAPES = {
     "ajr2001": (163, 12),
     "ak1991_sub20000": (20000, 10),
     "card1995": (3010, 29),
+    "ccapm_euler": (671, 7),
     "cigarettes_sw": (96, 9),
     "consump_annual": (37, 24),
+    "docvisits": (4412, 10),
     "griliches1976": (758, 20),
     "hsng1980": (50, 16),
     "meps": (10391, 29),
@@ -29,6 +31,7 @@ TEXT_COLUMNS = {
     ("ajr2001", "shortnam"),
     ("ak1991_sub20000", "division"),
     ("ak1991_sub20000", "sob"),
+    ("ccapm_euler", "date"),
     ("cigarettes_sw", "state"),
     ("hsng1980", "division"),
     ("hsng1980", "region"),
@@ -47,6 +50,8 @@ CELLS = [
     ("cigarettes_sw", 0, "packs", 116.4862823),
     ("hsng1980", 1, "pcturban", 64.344),
     ("consump_annual", 1, "gy", 0.006958961487),
+    ("docvisits", 1, "income", 10),
+    ("ccapm_euler", 0, "rb", 1.003609888),
 ]
 # Averages of the published files, to nine digits.
 MEAN_TOLERANCE = 1e-8

@@ -1,0 +1,396 @@
+"""Quasi-Bayesian estimation from moment conditions that the user writes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+import patsy
+from numpy.typing import ArrayLike, NDArray
+from statsmodels.base.model import Model
+
+from qbeconometrics.diagnostics.overidentification import JStatistic, nonlinear_j_statistic
+from qbeconometrics.exceptions import OptionError, refuse_unknown_keywords
+from qbeconometrics.inputs.moment_arrays import check_moment_arrays
+from qbeconometrics.models.fit_notes import warn_if_interrupted
+from qbeconometrics.models.fit_options import (
+    FIT_KEYWORDS,
+    check_learning_rate,
+    check_quasi_likelihood,
+    sample_options,
+)
+from qbeconometrics.models.gmm_arguments import (
+    check_start_in_prior,
+    moment_rule,
+    parameter_names,
+    start_vector,
+)
+from qbeconometrics.models.gmm_record import gmm_record
+from qbeconometrics.models.linear_gmm import QuasiBayesLinearGMM
+from qbeconometrics.moments.covariance import parse_covariance
+from qbeconometrics.moments.nonlinear import MomentFunction, check_moment_function
+from qbeconometrics.posterior.nonlinear import (
+    NonlinearPosterior,
+    build_nonlinear_posterior,
+    check_nonlinear_propriety,
+    default_start,
+    first_step_covariance,
+)
+from qbeconometrics.posterior.quasi_posterior import check_weight
+from qbeconometrics.posterior.resolved_prior import resolve_prior_without_scale
+from qbeconometrics.priors import PriorLike
+from qbeconometrics.results.gmm_results import GMMResults
+from qbeconometrics.sampling.run import sample
+
+FloatArray = NDArray[np.float64]
+
+MODEL_KEYWORDS = (
+    "momcond",
+    "jac",
+    "k_params",
+    "param_names",
+    "start_params",
+    "first_step_weight",
+    "prior",
+    "missing",
+)
+
+
+class QuasiBayesGMM(Model):  # type: ignore[misc]
+    """Quasi-Bayesian estimation from moment conditions E[g(theta)] = 0 of any form.
+
+    The quasi-posterior is that of Chernozhukov and Hong (2003, Journal of Econometrics 115,
+    293-346), with a continuously updated or a fixed weight.
+
+    Parameters
+    ----------
+    endog : array_like, shape (n,) or (n, columns)
+    exog, instrument : array_like, optional
+        The data, handed to `momcond` as read-only float arrays (endog with one dimension where it
+        is one column).
+    momcond : callable
+        ``momcond(params, endog, exog, instrument)`` -> moments (n, m), one row an observation. Or
+        override the method ``momcond(self, params)`` in a subclass.
+    jac : callable, optional
+        ``jac(params, endog, exog, instrument)`` -> derivative (m, k) of the mean of the moments; by
+        default the attribute ``jac`` of `momcond`, else central differences. Draws are exact
+        whatever its quality.
+    k_params : int, optional
+        Number of parameters; by default that of `param_names`, `start_params` or columns of `exog`.
+    param_names : sequence of str, optional
+        By default the columns of `exog` if there are as many, else p1, p2, ...
+    start_params : array_like, shape (k,), optional
+        Where all moments are finite; by default the centre of the prior, zero where it is flat.
+    first_step_weight : "identity" or array_like, shape (m, m), optional
+        Weight of the first step of GMM. By default the inverse of Z'Z/n of the instruments, once
+        for each residual, if m is a multiple of their number (moments ordered residual by
+        residual); else the inverse of the moments' mean squares at `start_params`.
+    prior : Prior, dict of str to Prior, or None
+        See `qbeconometrics.priors`. There is no default scale: None, and what a dict does not
+        name, is flat, which only ``quasi_likelihood="two-step"`` accepts.
+    missing : {"none", "drop", "raise"}
+        What to do with rows that have NaN: refuse ("none" and "raise") or drop and count.
+
+    Raises
+    ------
+    InputError, OptionError
+
+    Notes
+    -----
+    A point where a moment is NaN or infinite is a rejection that is counted in
+    ``res.sampler_stats["nonfinite"]``. A model is immutable: it calls the function from threads.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import qbeconometrics as qb
+    >>> def mean_and_variance(params, endog, exog, instrument):
+    ...     mean, variance = params
+    ...     return np.column_stack([endog - mean, (endog - mean) ** 2 - variance])
+    >>> y = np.random.default_rng(0).normal(1.0, 2.0, size=200)
+    >>> model = qb.QuasiBayesGMM(
+    ...     y,
+    ...     momcond=mean_and_variance,
+    ...     param_names=["mean", "variance"],
+    ...     prior=qb.priors.Uniform([-10, 0], [10, 50]),
+    ... )
+    >>> res = model.fit("rwm", rng=0)
+    >>> bool(abs(res.params["mean"] - y.mean()) < 0.05)
+    True
+    """
+
+    results_class: ClassVar[type[GMMResults]] = GMMResults
+
+    def __init__(
+        self,
+        endog: ArrayLike,
+        exog: ArrayLike | None = None,
+        instrument: ArrayLike | None = None,
+        *,
+        momcond: Callable[..., Any] | None = None,
+        jac: Callable[..., Any] | None = None,
+        k_params: int | None = None,
+        param_names: Sequence[str] | None = None,
+        start_params: ArrayLike | None = None,
+        first_step_weight: ArrayLike | str | None = None,
+        prior: PriorLike = None,
+        missing: str = "none",
+        **unknown: Any,
+    ):
+        refuse_unknown_keywords(unknown, MODEL_KEYWORDS, type(self).__name__)
+        arrays = check_moment_arrays(endog, exog, instrument, missing=missing)
+        if momcond is None and type(self).momcond is QuasiBayesGMM.momcond:
+            raise OptionError(
+                "give momcond=f with f(params, endog, exog, instrument) -> (n, m), or override the "
+                "method momcond(self, params) in a subclass"
+            )
+        for argument, value in (("momcond", momcond), ("jac", jac)):
+            if value is not None and not callable(value):
+                raise OptionError(f"{argument}={value!r} must be a function")
+        super().__init__(arrays.endog, arrays.exog, missing="none", hasconst=False)
+        self.arrays, self.instrument = arrays, arrays.instrument
+        self.endog, self.exog = arrays.endog, arrays.exog
+        self.n_dropped = arrays.n_dropped
+        self._momcond = momcond
+        self._jac = getattr(momcond, "jac", None) if jac is None else jac
+        suggest = getattr(momcond, "start_params", None)
+        if start_params is None and callable(suggest):
+            start_params = suggest(self.endog, self.exog, self.instrument)
+        self._names = parameter_names(k_params, param_names, start_params, arrays)
+        self.data.xnames, self.data.ynames = list(self._names), arrays.endog_name
+        self.k_constant = 0
+        self.prior = resolve_prior_without_scale(prior, self._names)
+        self.start_params = start_vector(start_params, self._names, default_start(self.prior))
+        self._first_step_weight = first_step_weight
+        check_start_in_prior(self.start_params, self._names, self.prior)
+
+    @classmethod
+    def from_formula(
+        cls,
+        formula: str,
+        data: Any,
+        prior: PriorLike = None,
+        missing: str = "drop",
+        eval_env: patsy.EvalEnvironment | int = 0,
+        **unknown: Any,
+    ) -> QuasiBayesLinearGMM:
+        """Build a model with linear moments z (y - x'theta) from a formula.
+
+        Parameters
+        ----------
+        formula : str
+            ``"y ~ x1 + x2 | z1 + z2"``: regressors, then all instruments, as in `QuasiBayesIV`.
+        data : DataFrame or dict of columns
+        prior, missing, eval_env
+            As in ``QuasiBayesIV.from_formula``; the default prior is the same.
+
+        Examples
+        --------
+        >>> import qbeconometrics as qb
+        >>> data = qb.datasets.load("hsng1980")
+        >>> model = qb.QuasiBayesGMM.from_formula(
+        ...     "rent ~ hsngval + pcturban | pcturban + faminc + reg2 + reg3 + reg4", data
+        ... )
+        >>> model.endogenous_names
+        ['hsngval']
+        """
+        if not isinstance(eval_env, patsy.EvalEnvironment):
+            eval_env = patsy.EvalEnvironment.capture(int(eval_env) + 1)
+        model = QuasiBayesLinearGMM.from_formula(
+            formula, data, prior=prior, missing=missing, eval_env=eval_env, **unknown
+        )
+        assert isinstance(model, QuasiBayesLinearGMM)
+        return model
+
+    @property
+    def endog_names(self) -> str:
+        """Name of the outcome."""
+        return self.arrays.endog_name
+
+    @property
+    def exog_names(self) -> list[str]:
+        """Names of the parameters."""
+        return list(self._names)
+
+    def momcond(self, params: FloatArray) -> FloatArray:
+        """Return the moments (n, m) at `params` (k,)."""
+        assert self._momcond is not None
+        moments: FloatArray = self._momcond(params, self.endog, self.exog, self.instrument)
+        return moments
+
+    def jac(self, params: FloatArray) -> FloatArray:
+        """Return the derivative (m, k) of the mean of the moments that the user gave."""
+        if self._jac is None:
+            raise OptionError("no jac was given; the derivative is taken by central differences")
+        derivative: FloatArray = self._jac(params, self.endog, self.exog, self.instrument)
+        return derivative
+
+    @cached_property
+    def _function(self) -> MomentFunction:
+        given = self._jac is not None or type(self).jac is not QuasiBayesGMM.jac
+        return check_moment_function(
+            self.momcond, self.jac if given else None, start=self.start_params, n=self.arrays.n
+        )
+
+    def _first_step(self) -> FloatArray:
+        """Covariance (m, m) whose inverse is the weight of the first step."""
+        function, weight = self._function, self._first_step_weight
+        if weight is None:
+            return first_step_covariance(function, self.start_params, self.instrument)
+        checked = check_weight(weight, function.m, "first_step_weight", "moments")
+        return np.asarray(np.linalg.inv(checked), dtype=np.float64)
+
+    def quasi_posterior(
+        self,
+        *,
+        quasi_likelihood: str | None = None,
+        cov_type: str = "HC0",
+        cov_kwds: Mapping[str, Any] | None = None,
+        learning_rate: float = 1.0,
+        weight_matrix: ArrayLike | str | None = None,
+    ) -> NonlinearPosterior:
+        """Return the log quasi-posterior that `fit` samples from, with its modes.
+
+        Arguments are those of `fit`.
+
+        Raises
+        ------
+        MomentFunctionError, IdentificationError
+            If the function cannot be used; the message says why.
+        OptionError, ImproperPosteriorError, NumericalError
+        """
+        rule = moment_rule(cov_type, cov_kwds)
+        name = check_quasi_likelihood(quasi_likelihood, weight_matrix)
+        rate = check_learning_rate(learning_rate)
+        check_nonlinear_propriety(self.prior, name)
+        weight = None
+        if weight_matrix is not None:
+            weight = check_weight(weight_matrix, self._function.m, "weight_matrix", "moments")
+        return build_nonlinear_posterior(
+            self._function,
+            start=self.start_params,
+            rule=rule,
+            quasi_likelihood=name,
+            learning_rate=rate,
+            prior=self.prior,
+            first_step=self._first_step(),
+            weight_matrix=weight,
+        )
+
+    def fit(
+        self,
+        sampler: str = "auto",
+        *,
+        draws: int = 2000,
+        tune: int = 1000,
+        chains: int = 4,
+        cores: int | None = None,
+        rng: Any = None,
+        quasi_likelihood: str | None = None,
+        cov_type: str = "HC0",
+        cov_kwds: Mapping[str, Any] | None = None,
+        learning_rate: float = 1.0,
+        weight_matrix: ArrayLike | str | None = None,
+        sampler_kwds: Mapping[str, Any] | None = None,
+        progressbar: bool | None = None,
+        **unknown: Any,
+    ) -> GMMResults:
+        """Draw from the quasi-posterior.
+
+        Parameters
+        ----------
+        sampler : {"auto", "rwm", "da", "da-exact"}
+            "rwm" is random-walk Metropolis; "da" screens its proposals with S frozen, which needs
+            the mean moment only; "da-exact" proposes from the law with the moments linearised and S
+            frozen at the current point, which needs the derivative at each proposal. "auto" is the
+            winner of a short race in warm-up. All accept by the exact ratio.
+        draws, tune, chains, cores, rng, progressbar
+            As in ``QuasiBayesIV.fit``.
+        quasi_likelihood : {"cue", "cue-nodet", "two-step"}, optional
+            As in ``QuasiBayesIV.fit``; "two-step" fixes S at the first-step estimate.
+        cov_type : {"HC0", "HC1"}
+            How S, the covariance of sqrt(n) times the mean moment, is estimated.
+        cov_kwds : dict, optional
+            ``{"centered": True}`` subtracts the moments' mean.
+        learning_rate : float
+        weight_matrix : "identity" or array_like, shape (m, m), optional
+            Weight for "two-step" instead of the inverse of S.
+        sampler_kwds : dict, optional
+            For "da-exact": "df" and "rho", as in ``QuasiBayesIV.fit``.
+
+        Returns
+        -------
+        GMMResults
+
+        Raises
+        ------
+        MomentFunctionError, IdentificationError, OptionError, ImproperPosteriorError,
+        NumericalError
+
+        Warns
+        -----
+        ConvergenceWarning, TailWarning, NumericalWarning, InterruptedWarning
+        """
+        refuse_unknown_keywords(unknown, FIT_KEYWORDS, "fit")
+        options = sample_options(
+            sampler=sampler,
+            draws=draws,
+            tune=tune,
+            chains=chains,
+            cores=cores,
+            rng=rng,
+            sampler_kwds=sampler_kwds,
+            progressbar=progressbar,
+        )
+        posterior = self.quasi_posterior(
+            quasi_likelihood=quasi_likelihood,
+            cov_type=cov_type,
+            cov_kwds=cov_kwds,
+            learning_rate=learning_rate,
+            weight_matrix=weight_matrix,
+        )
+        drawn = sample(posterior, options)
+        warn_if_interrupted(drawn, options)
+        record = gmm_record(
+            self,
+            posterior,
+            drawn,
+            options,
+            rule=moment_rule(cov_type, cov_kwds),
+            quasi_likelihood=check_quasi_likelihood(quasi_likelihood, weight_matrix),
+            learning_rate=float(learning_rate),
+        )
+        results = self.results_class(self, record)
+        results.warn_if_unreliable()
+        return results
+
+    def j_stat(
+        self,
+        weight: str = "two-step",
+        cov_type: str = "HC0",
+        cov_kwds: Mapping[str, Any] | None = None,
+        centered: bool | None = None,
+    ) -> JStatistic:
+        """Hansen's J; see `qbeconometrics.diagnostics.overidentification`.
+
+        Parameters
+        ----------
+        weight : {"two-step", "cue"}
+        cov_type, cov_kwds
+            As in `fit`.
+        centered : bool, optional
+            Overrides ``cov_kwds["centered"]``.
+        """
+        rule = moment_rule(cov_type, cov_kwds)
+        if centered is not None:
+            rule = parse_covariance(cov_type, {"centered": centered})
+        return nonlinear_j_statistic(
+            self._function,
+            start=self.start_params,
+            rule=rule,
+            prior=self.prior,
+            first_step=self._first_step(),
+            weight=weight,
+        )

@@ -1,0 +1,31 @@
+"""Which samplers there are for a target."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from qbeconometrics.exceptions import OptionError
+from qbeconometrics.posterior.function_target import FunctionTarget
+from qbeconometrics.posterior.target import Target
+from qbeconometrics.sampling.function_samplers import FUNCTION_SAMPLERS
+from qbeconometrics.sampling.samplers import SAMPLERS, Sampler
+
+
+def samplers_for(target: Target) -> Mapping[str, Sampler]:
+    """Return the samplers by name: compiled for linear moments, in Python for a user's function."""
+    return FUNCTION_SAMPLERS if isinstance(target, FunctionTarget) else SAMPLERS
+
+
+def check_applies(target: Target, sampler: str) -> None:
+    """Refuse a sampler that there is not for the target.
+
+    Raises
+    ------
+    OptionError
+    """
+    known = samplers_for(target)
+    if sampler in SAMPLERS and sampler not in known:
+        raise OptionError(
+            f"sampler={sampler!r} is for linear moments; with user-written moments use "
+            f"'auto', {', '.join(map(repr, known))}"
+        )
