@@ -93,7 +93,9 @@ def _random_walk(delayed: bool) -> Advance:
             for i in range(n_draws):
                 move = math.exp(chain.log_scale) * (root @ normals(k))
                 number = chain.counters[PROPOSED] + 1
-                scattered = delayed and settings.unscreened > 0 and number % settings.unscreened == 0
+                scattered = (
+                    delayed and settings.unscreened > 0 and number % settings.unscreened == 0
+                )
                 if scattered:
                     move *= math.exp(SCATTER * normals())
                     acceptance = _plain_step(chain, chain.current.position + move)
