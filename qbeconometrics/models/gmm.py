@@ -318,7 +318,7 @@ class QuasiBayesGMM(Model):  # type: ignore[misc]
         weight_matrix : "identity" or array_like, shape (m, m), optional
             Weight for "two-step" instead of the inverse of S.
         sampler_kwds : dict, optional
-            For "da-exact": "df" and "rho", as in ``QuasiBayesIV.fit``.
+            "df" and "rho" for "da-exact", "unscreened" for "da", as in ``QuasiBayesIV.fit``.
 
         Returns
         -------
