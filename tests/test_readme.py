@@ -49,8 +49,7 @@ def test_the_two_commands():
 
 
 def test_the_example_prints_what_the_readme_says(tmp_path):
-    (source,) = blocks("python")
-    printed = run("-c", source, cwd=tmp_path)
+    printed = run("-c", blocks("python")[0], cwd=tmp_path)
     shown = blocks("text")[1]
     now, then = parameter_rows(printed), parameter_rows(shown)
     assert list(now) == list(then)
@@ -60,6 +59,11 @@ def test_the_example_prints_what_the_readme_says(tmp_path):
     for label in ("No. Observations", "Instruments", "J \\(df 1\\)", "Effective F"):
         pattern = rf"{label}:\s+(\S+)"
         assert re.search(pattern, printed)[1] == re.search(pattern, shown)[1]
+
+
+def test_the_other_examples_run(tmp_path):
+    for source in blocks("python")[1:]:
+        assert run("-W", "error", "-c", source, cwd=tmp_path) == ""
 
 
 def test_the_comparison_in_the_readme_is_of_the_main_job():
