@@ -4,7 +4,8 @@
 
 Builds the kernels with symbols in a copy of the tree, forms the moment statistic for k = 5, m = 8,
 and n = 1,000 and 1,000,000, and counts the instructions of a kernel call of 2,000 draws under each.
-Seconds are of the same calls outside valgrind, medians of five. Needs valgrind and a C compiler.
+Seconds are of the same calls outside valgrind, medians of five. Needs valgrind,
+a C compiler, setuptools and Cython.
 """
 
 import os
