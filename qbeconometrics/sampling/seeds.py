@@ -8,8 +8,6 @@ import numpy as np
 
 from qbeconometrics.exceptions import OptionError
 
-RngLike = int | np.random.SeedSequence | np.random.BitGenerator | np.random.Generator | None
-
 
 def spawn_seeds(rng: Any, count: int) -> list[np.random.SeedSequence]:
     """Return `count` independent seed sequences.

@@ -19,6 +19,7 @@ ERRORS = 4.0
 LOG_DENSITY_TOLERANCE = 1e-6
 BOTH, MARKET = ["rb", "rm"], ["rm"]
 SAMPLERS = ("rwm", "da", "da-exact")
+DRAWS = {"rwm": 6_000, "da": 10_000, "da-exact": 4_000}
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
@@ -38,19 +39,17 @@ def test_quadrature_targets(
     euler, sampler, suffix, quasi_likelihood, centered, name, returns, low, high
 ):
     target = TARGETS[f"{name}_uniform_gamma_{low}_{high}_{suffix}"]
-    with warnings.catch_warnings():
-        # Plain delayed acceptance may stay long in a tail; the errors account for it.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        res = euler(returns, low, high).fit(
-            sampler,
-            draws=1500,
-            tune=600,
-            rng=3,
-            quasi_likelihood=quasi_likelihood,
-            cov_kwds={"centered": centered},
-            sampler_kwds={"df": 5, "rho": 0} if sampler == "da-exact" else None,
-            progressbar=False,
-        )
+    # Warnings are errors: R-hat above 1.01 or an effective sample size below 400 fails the test.
+    res = euler(returns, low, high).fit(
+        sampler,
+        draws=DRAWS[sampler],
+        tune=600,
+        rng=3,
+        quasi_likelihood=quasi_likelihood,
+        cov_kwds={"centered": centered},
+        sampler_kwds={"df": 5, "rho": 0} if sampler == "da-exact" else None,
+        progressbar=False,
+    )
     error = res.mcse()
     for parameter in ("beta", "gamma"):
         stored = target[parameter]
@@ -60,13 +59,15 @@ def test_quadrature_targets(
 
 def test_only_the_determinant_keeps_the_chains_from_the_edge(euler):
     model = euler(BOTH, -5, 150)
-    fit_options = {"sampler": "rwm", "draws": 1500, "tune": 1000, "rng": 0, "progressbar": False}
+    fit_options = {"sampler": "rwm", "draws": 8000, "tune": 1000, "rng": 0, "progressbar": False}
+    without = model.fit(quasi_likelihood="cue-nodet", **fit_options)
     with warnings.catch_warnings():
+        # Chains that start at the far mode may take long to leave it.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        without = model.fit(quasi_likelihood="cue-nodet", **fit_options)
         with_it = model.fit(quasi_likelihood="cue", **fit_options)
     assert without.mode["gamma"] > 149
-    assert without.prob("gamma > 100") > 0.9
+    # Runs of 32,000 draws, effective size above 2,600, gave .983 to .987.
+    assert without.prob("gamma > 100") > 0.97
     assert with_it.prob("gamma > -1 and gamma < 1.5") > 0.99
     assert len(with_it.modes) > 1
     assert (np.diff(with_it.modes["log_density"]) < 0).all()
