@@ -6,7 +6,7 @@ from qbeconometrics.kernels._linear_moments import LinearMomentTarget
 # What Cython adds to every module.
 __test__: dict[str, str]
 
-COUNTERS: tuple[str, str, str, str]
+COUNTERS: tuple[str, str, str, str, str]
 
 def random_walk(
     target: LinearMomentTarget,

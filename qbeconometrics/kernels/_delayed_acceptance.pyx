@@ -6,7 +6,6 @@ numbers come from NumPy's generator in the order that the docstrings give, which
 ``reference/`` repeat.
 """
 
-from cpython.pycapsule cimport PyCapsule_GetPointer
 from libc.math cimport INFINITY, exp, log, sqrt
 from libc.stdint cimport int64_t
 from libc.stdlib cimport free, malloc
@@ -22,6 +21,12 @@ from qbeconometrics.kernels._linear_moments cimport (
     point_size,
     scratch_size,
 )
+from qbeconometrics.kernels._random cimport (
+    bitgen_t,
+    generator,
+    random_chisquare,
+    random_standard_normal_fill,
+)
 from qbeconometrics.kernels._surrogate cimport (
     Surrogate,
     fit_surrogate,
@@ -32,16 +37,6 @@ from qbeconometrics.kernels._surrogate cimport (
 from qbeconometrics.kernels._target cimport Point, Target
 
 
-cdef extern from "numpy/random/bitgen.h":
-    ctypedef struct bitgen_t:
-        void* state
-        double (*next_double)(void* state) noexcept nogil
-
-cdef extern from "numpy/random/distributions.h":
-    void random_standard_normal_fill(bitgen_t*, Py_ssize_t, double*) noexcept nogil
-    double random_chisquare(bitgen_t*, double) noexcept nogil
-
-
 # What a chain counts, in the order of the `counters` array. Stage 1 is passed by every proposal of a
 # sampler that has none; each pass costs one evaluation of S.
 cdef enum:
@@ -49,18 +44,15 @@ cdef enum:
     PASSED_FIRST = 1
     ACCEPTED = 2
     NONFINITE = 3
+    # DIVERGENT = 4: of Hamiltonian trajectories, see _hmc.pyx
 
-COUNTERS = ("proposed", "passed_first", "accepted", "nonfinite")
+COUNTERS = ("proposed", "passed_first", "accepted", "nonfinite", "divergent")
 
 # Robbins-Monro: the gain of draw i is (i + 1)^-0.6.
 cdef double GAIN_EXPONENT = 0.6
 
 # Log sd of the scale of unscreened steps: one in fifteen or so is ten times as long.
 cdef double SCATTER = 1.5
-
-
-cdef bitgen_t* _generator(bit_generator) except NULL:
-    return <bitgen_t*>PyCapsule_GetPointer(bit_generator.capsule, "BitGenerator")
 
 
 cdef int _check(
@@ -71,8 +63,8 @@ cdef int _check(
         raise ValueError(f"position and draws must hold {target.c.k} coefficients")
     if log_density.shape[0] != draws.shape[0]:
         raise ValueError("log_density must be as long as draws")
-    if counters.shape[0] != 4:
-        raise ValueError("counters must hold 4 integers")
+    if counters.shape[0] != 5:
+        raise ValueError("counters must hold 5 integers")
     return 0
 
 
@@ -107,14 +99,15 @@ def random_walk(
         Used without its lock: it must belong to this chain alone.
     position : ndarray, shape (k,)
         Start; overwritten with the end.
-    tuning : ndarray, shape (2,)
-        Log scale of the proposal and the number of adaptation steps; updated if `goal` > 0.
+    tuning : ndarray, shape (2,) or longer
+        Log scale of the proposal, the number of adaptation steps, and what is not used; updated if
+        `goal` > 0.
     proposal_root : ndarray, shape (k (k + 1)/2,)
         Packed lower factor of the proposal covariance at scale 1.
     draws : ndarray, shape (draws, k)
     log_density : ndarray, shape (draws,)
         Filled with the log quasi-posterior, without the prior's constant.
-    counters : ndarray of int64, shape (4,)
+    counters : ndarray of int64, shape (5,)
         Increased; see `COUNTERS`.
     delayed : bool
         Screen each proposal with S frozen at the current position first (following Tanaka, arXiv
@@ -134,14 +127,14 @@ def random_walk(
     cdef const Target* t = &target.c
     cdef int a, k = t.k
     cdef Py_ssize_t i
-    cdef bitgen_t* rng = _generator(bit_generator)
+    cdef bitgen_t* rng = generator(bit_generator)
     cdef double scale, u1, u2, quadratic, forward, backward, ratio, acceptance, new_prior
     cdef double scatter = 0.0
     cdef bint ready, passed, screened
     cdef Point current, proposal, swap
     _check(target, position, draws, log_density, counters)
-    if tuning.shape[0] != 2 or proposal_root.shape[0] != k * (k + 1) // 2:
-        raise ValueError("tuning must hold 2 numbers, proposal_root k (k + 1)/2")
+    if tuning.shape[0] < 2 or proposal_root.shape[0] != k * (k + 1) // 2:
+        raise ValueError("tuning must hold 2 numbers or more, proposal_root k (k + 1)/2")
     cdef Py_ssize_t needed = 2 * point_size(t) + scratch_size(t) + 2 * k
     cdef double* memory = <double*>malloc(needed * sizeof(double))
     if memory == NULL:
@@ -268,7 +261,7 @@ def modified_delayed_acceptance(
     cdef const Target* t = &target.c
     cdef int a, b, k = t.k, m = t.m
     cdef Py_ssize_t i
-    cdef bitgen_t* rng = _generator(bit_generator)
+    cdef bitgen_t* rng = generator(bit_generator)
     cdef bint square = jacobian_inverse.shape[0] > 0
     cdef bint ready, passed, usable
     cdef double spread, chi_square, u1, u2, ratio, total, new_prior, forward, backward

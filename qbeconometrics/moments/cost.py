@@ -61,6 +61,12 @@ def evaluation_cost(size: ProblemSize) -> float:
     return covariance_cost(size) + NS_ALGEBRA * (size.m * size.k + size.m**2 / 2 + size.k**2)
 
 
+def gradient_cost(size: ProblemSize) -> float:
+    """Return the cost of the gradient at one point, given the factor of S."""
+    # It passes over the rows, or the fourth-order sums, once more, and inverts the factor.
+    return covariance_cost(size) + NS_ALGEBRA * (size.m**3 / 6 + size.m * size.k + size.k**2)
+
+
 def surrogate_cost(size: ProblemSize) -> float:
     """Return the cost of the normal surrogate at one point, given the factor of S."""
     k, m = size.k, size.m

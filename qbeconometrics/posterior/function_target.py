@@ -161,6 +161,20 @@ class FunctionTarget:
             value -= float(np.sum(0.5 * (df + 1.0) * np.log1p(standard**2 / df)))
         return value
 
+    def log_prior_gradient(self, position: FloatArray, params: FloatArray) -> FloatArray:
+        """Gradient (k,) of the log prior by the position, inside the box."""
+        prior = self.prior
+        gradient = np.zeros(len(position))
+        if self._any_normal:
+            gradient -= self._prior_root.T @ (self._prior_root @ position - self._prior_target)
+        if self._any_student:
+            used = self._student
+            standard = (params[used] - prior.loc[used]) / prior.scale[used]
+            df = prior.df[used]
+            slope = (df + 1.0) * standard / (df + standard**2) / prior.scale[used]
+            gradient -= self._map[used].T @ slope
+        return gradient
+
     def screen(self, position: FloatArray) -> Screened | bool | None:
         """Evaluate prior and moments: False outside the prior, None where unusable."""
         params = self._centre + self._map @ position

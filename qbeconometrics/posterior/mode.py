@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from qbeconometrics.exceptions import NumericalError
+from qbeconometrics.kernels._gradient import log_density_and_gradient
 from qbeconometrics.kernels._linear_moments import LinearMomentTarget
-from qbeconometrics.posterior.gradient import log_density_and_gradient
 from qbeconometrics.posterior.surrogate import normal_surrogate
 
 FloatArray = NDArray[np.float64]

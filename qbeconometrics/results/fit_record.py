@@ -56,7 +56,8 @@ class FitRecord:
         Options of the sampler.
     sampler_stats : dict
         ``acceptance_stage_1``, ``acceptance_stage_2``, ``acceptance_rate`` (one number a chain),
-        ``seconds``, ``setup_seconds``, ``evaluations``, ``nonfinite``; absent where meaningless.
+        ``seconds``, ``setup_seconds``, ``evaluations``, ``nonfinite``; of "hmc" also
+        ``divergences`` and ``step`` (one number a chain); absent where meaningless.
     draws_requested, tune : int
         Draws and warm-up draws a chain that were asked for.
     interrupted : bool

@@ -160,6 +160,16 @@ def sampler_findings(record: FitRecord) -> list[Finding]:
         sentence = _acceptance_sentence(rates, record.sampler)
         if sentence:
             found.append(Finding(ConvergenceWarning, sentence))
+    divergences = int(statistics.get("divergences", 0))
+    if divergences:
+        found.append(
+            Finding(
+                ConvergenceWarning,
+                f"{divergences} trajectories of 'hmc' diverged: its step is too long for some part "
+                "of the quasi-posterior. Raise sampler_kwds['target_accept'], increase tune, or "
+                "use another sampler.",
+            )
+        )
     nonfinite = float(np.sum(statistics.get("nonfinite", 0)))
     evaluations = float(np.sum(statistics.get("evaluations", 0)))
     if nonfinite > LARGEST_NONFINITE_SHARE * evaluations:

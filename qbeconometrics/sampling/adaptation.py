@@ -1,4 +1,4 @@
-"""Warm-up: the scale and shape of random-walk proposals, adapted at fixed draw numbers."""
+"""Warm-up: what a sampler tunes, adapted at fixed draw numbers."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from qbeconometrics.diagnostics.convergence import bulk_ess
 from qbeconometrics.posterior.target import Target
 from qbeconometrics.sampling.chains import ChainRun, run_chains
+from qbeconometrics.sampling.hamiltonian import warm_up_hamiltonian
 from qbeconometrics.sampling.progress import Progress
 from qbeconometrics.sampling.registry import samplers_for
 from qbeconometrics.sampling.samplers import Settings
-from qbeconometrics.sampling.state import ChainState
+from qbeconometrics.sampling.state import ChainState, new_tuning
 
 FloatArray = NDArray[np.float64]
 
@@ -68,22 +69,24 @@ def warm_up(
     cores: int,
     progress: Progress,
 ) -> tuple[Settings, ChainRun]:
-    """Run `tune` draws that are thrown away, adapting a random walk on the way.
+    """Run `tune` draws that are thrown away, adapting what the sampler adapts on the way.
 
     Returns
     -------
     settings : Settings
-        With the adapted shape and a fixed scale.
+        With what was learnt, and a fixed scale.
     run : ChainRun
         Of the last part of the warm-up.
     """
-    sampler = samplers_for(target)[settings.sampler]
-    if not sampler.is_random_walk:
+    adapts = samplers_for(target)[settings.sampler].adapts
+    if adapts == "hamiltonian":
+        return warm_up_hamiltonian(target, settings, states, tune, cores=cores, progress=progress)
+    if adapts == "nothing":
         return settings, run_chains(target, settings, states, tune, cores=cores, progress=progress)
     assert settings.proposal_root is not None
     k = target.n_params
     adapting = replace(settings, goal=acceptance_goal(k, delayed=settings.sampler == "da"))
-    states = [replace(state, log_scale=initial_scale(k)) for state in states]
+    states = [replace(state, tuning=new_tuning(initial_scale(k))) for state in states]
     first = run_chains(target, adapting, states, tune // 2, cores=cores, progress=progress)
     if first.interrupted:
         return settings, first
@@ -92,8 +95,6 @@ def warm_up(
     if tune // 2 >= 40:
         root = pooled_proposal_root(first.draws[:, tune // 4 :], settings.proposal_root)
         shaped = replace(adapting, proposal_root=root)
-        states = [
-            replace(state, log_scale=initial_scale(k), adaptations=0) for state in first.states
-        ]
+        states = [replace(state, tuning=new_tuning(initial_scale(k))) for state in first.states]
     second = run_chains(target, shaped, states, tune - tune // 2, cores=cores, progress=progress)
     return replace(shaped, goal=-1.0), second

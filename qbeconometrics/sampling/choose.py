@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qbeconometrics.diagnostics.convergence import bulk_ess, tail_ess
+from qbeconometrics.kernels.reference.hmc import NormalisingMap
 from qbeconometrics.moments.cost import ProblemSize
 from qbeconometrics.posterior.surrogate import NormalSurrogate
 from qbeconometrics.posterior.target import Target
@@ -39,6 +40,9 @@ CLOSE_WHEN_WORTH_LITTLE = 0.33
 # What a well-tuned random walk is worth a draw, at most, on a normal target (times k).
 RANDOM_WALK_WORTH = 0.33
 RANDOM_WALK_PASSES = 0.3
+# What Hamiltonian Monte Carlo is worth a draw where the others stall, and at how many gradients.
+HAMILTONIAN_WORTH = 0.3
+HAMILTONIAN_GRADIENTS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +98,11 @@ def dispersed_starts(
     return starts
 
 
+def first_map(mode: FloatArray, surrogate: NormalSurrogate) -> NormalisingMap:
+    """Return the coordinates in which "hmc" begins: those of the normal law at the mode."""
+    return NormalisingMap(mode, surrogate.root, 0.0)
+
+
 class Race:
     """Pilot runs on one problem.
 
@@ -104,6 +113,7 @@ class Race:
     starts : sequence of ndarray, shape (k,)
     seeds : sequence of SeedSequence
         One a pilot chain.
+    mode : ndarray, shape (k,)
     surrogate : NormalSurrogate
         At the mode.
     pilot_draws : int
@@ -117,6 +127,7 @@ class Race:
         size: ProblemSize,
         starts: Sequence[FloatArray],
         seeds: Sequence[np.random.SeedSequence],
+        mode: FloatArray,
         surrogate: NormalSurrogate,
         pilot_draws: int,
         cores: int,
@@ -125,6 +136,7 @@ class Race:
         self.samplers = samplers_for(target)
         self._states = [new_state(x, seed) for x, seed in zip(starts, seeds, strict=True)]
         self._root = surrogate.root
+        self._map = first_map(mode, surrogate)
         self._pilot_draws = pilot_draws
         self.entries: list[Entry] = []
 
@@ -135,10 +147,10 @@ class Race:
 
     def _pilot(self, settings: Settings) -> tuple[Settings, ChainRun]:
         states: Sequence[ChainState] = self._states
-        if self.samplers[settings.sampler].is_random_walk:
+        if self.samplers[settings.sampler].adapts != "nothing":
             settings, run = warm_up(
                 self._target,
-                replace(settings, proposal_root=self._root),
+                replace(settings, proposal_root=self._root, normalising_map=self._map),
                 states,
                 self._pilot_draws,
                 cores=self._cores,
@@ -174,12 +186,17 @@ class Race:
         cost = self.samplers[sampler].cost(self._size, RANDOM_WALK_PASSES)
         return 1e6 * bound / cost >= CLOSE_ENOUGH * best.score
 
+    def hamiltonian_may_win(self, best: Entry) -> bool:
+        """Whether "hmc" as good as it is where the others stall would beat the best score."""
+        cost = self.samplers["hmc"].cost(self._size, HAMILTONIAN_GRADIENTS)
+        return 1e6 * HAMILTONIAN_WORTH / cost > best.score
+
     def best(self, entries: Sequence[Entry]) -> Entry:
         """Return the entry with the best score, preferring heavy tails where it is close."""
         top = max(entries, key=lambda entry: entry.score)
         tolerance = CLOSE_ENOUGH if top.effective_share > LITTLE_WORTH else CLOSE_WHEN_WORTH_LITTLE
         close = [entry for entry in entries if entry.score >= tolerance * top.score]
-        modified = [e for e in close if not self.samplers[e.settings.sampler].is_random_walk]
+        modified = [e for e in close if self.samplers[e.settings.sampler].adapts == "nothing"]
         if not modified:
             return max(close, key=lambda entry: entry.score)
         lightest = min(entry.settings.df for entry in modified)
@@ -207,7 +224,7 @@ def choose_sampler(race: Race, *, normal_prior: bool) -> Choice:
     modified = [
         name
         for name, sampler in race.samplers.items()
-        if not sampler.is_random_walk and (normal_prior or not sampler.needs_normal_prior)
+        if sampler.adapts == "nothing" and (normal_prior or not sampler.needs_normal_prior)
     ]
     best = race_modified(race, modified[0], "auto", "auto")
     for name in modified[1:]:
@@ -215,6 +232,8 @@ def choose_sampler(race: Race, *, normal_prior: bool) -> Choice:
     for sampler in ("da", "rwm"):
         if race.random_walk_may_win(sampler, race.best(race.entries)):
             race.run(Settings(sampler))
+    if race.hamiltonian_may_win(race.best(race.entries)):
+        race.run(Settings("hmc"))
     winner = race.best(race.entries)
     # Its proposal knows the prior: where the two are close, Exact wastes fewer draws in the tails.
     if winner.settings.sampler == "da-approx" and best.score >= CLOSE_ENOUGH * winner.score:

@@ -18,6 +18,7 @@ from qbeconometrics.exceptions import NumericalError
 from qbeconometrics.moments.cost import ProblemSize
 from qbeconometrics.posterior.function_target import FunctionTarget, Point, Screened
 from qbeconometrics.posterior.local_normal import LocalNormal, linearise
+from qbeconometrics.sampling.function_hamiltonian import function_hamiltonian
 from qbeconometrics.sampling.samplers import Advance, Block, Sampler, Settings
 from qbeconometrics.sampling.state import ChainState
 
@@ -40,14 +41,14 @@ PROPOSED, PASSED, ACCEPTED, NONFINITE = range(4)
 class _Chain:
     """A chain while it runs a block."""
 
-    __slots__ = ("adaptations", "counters", "current", "log_scale", "rng", "target")
+    __slots__ = ("counters", "current", "rng", "target", "tuning")
 
     def __init__(self, target: FunctionTarget, state: ChainState):
         bits = np.random.PCG64(0)
         bits.state = cast(Any, state.generator)
         self.target, self.rng = target, np.random.Generator(bits)
         self.counters = state.counters.tolist()
-        self.log_scale, self.adaptations = state.log_scale, state.adaptations
+        self.tuning = state.tuning.copy()
         point = target.recall(state.position)
         if point is None:
             raise NumericalError("the quasi-posterior is not finite where a chain stands")
@@ -55,16 +56,15 @@ class _Chain:
 
     def adapt(self, acceptance: float, goal: float) -> None:
         """Move the scale of the random walk towards the goal."""
-        self.adaptations += 1
-        self.log_scale += (acceptance - goal) * self.adaptations**GAIN_EXPONENT
+        self.tuning[1] += 1.0
+        self.tuning[0] += (acceptance - goal) * self.tuning[1] ** GAIN_EXPONENT
 
     def state(self) -> ChainState:
         """Return what is needed to go on."""
         self.target.remember(self.current)
         return ChainState(
             self.current.position.copy(),
-            self.log_scale,
-            self.adaptations,
+            self.tuning.copy(),
             dict(self.rng.bit_generator.state),
             np.array(self.counters, dtype=np.int64),
         )
@@ -91,7 +91,7 @@ def _random_walk(delayed: bool) -> Advance:
             assert settings.proposal_root is not None
             root, normals = settings.proposal_root, chain.rng.standard_normal
             for i in range(n_draws):
-                move = math.exp(chain.log_scale) * (root @ normals(k))
+                move = math.exp(chain.tuning[0]) * (root @ normals(k))
                 number = chain.counters[PROPOSED] + 1
                 scattered = (
                     delayed and settings.unscreened > 0 and number % settings.unscreened == 0
@@ -245,8 +245,13 @@ def _cost_linearised(size: ProblemSize, passed: float) -> float:
     return _cost_random_walk(size, passed) + calls * _function_cost(size)
 
 
+def _cost_hamiltonian(size: ProblemSize, gradients: float) -> float:
+    return gradients * (1.0 + 2.0 * size.k) * _cost_random_walk(size, 1.0)
+
+
 FUNCTION_SAMPLERS: dict[str, Sampler] = {
-    "rwm": Sampler(_random_walk(delayed=False), _cost_random_walk, True, False),
-    "da": Sampler(_random_walk(delayed=True), _cost_delayed, True, False),
-    "da-exact": Sampler(_linearised, _cost_linearised, False, False),
+    "rwm": Sampler(_random_walk(delayed=False), _cost_random_walk, "random walk", False),
+    "da": Sampler(_random_walk(delayed=True), _cost_delayed, "random walk", False),
+    "da-exact": Sampler(_linearised, _cost_linearised, "nothing", False),
+    "hmc": Sampler(function_hamiltonian, _cost_hamiltonian, "hamiltonian", False),
 }

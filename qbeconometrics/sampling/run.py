@@ -31,11 +31,18 @@ from qbeconometrics.sampling.choose import (
     Race,
     choose_sampler,
     dispersed_starts,
+    first_map,
     race_modified,
 )
 from qbeconometrics.sampling.progress import ProgressDisplay
 from qbeconometrics.sampling.registry import check_applies, samplers_for
-from qbeconometrics.sampling.samplers import SAMPLERS, UNSCREENED, Settings
+from qbeconometrics.sampling.samplers import (
+    LENGTH,
+    SAMPLERS,
+    TARGET_ACCEPT,
+    UNSCREENED,
+    Settings,
+)
 from qbeconometrics.sampling.seeds import spawn_seeds
 from qbeconometrics.sampling.state import new_state
 
@@ -48,6 +55,7 @@ SAMPLER_KEYWORDS = {
     "da": ("unscreened",),
     "da-exact": ("df", "rho"),
     "da-approx": ("df", "rho"),
+    "hmc": ("target_accept", "length"),
 }
 FUNCTION_PILOT_DRAWS = (60, 150)
 
@@ -65,7 +73,8 @@ class SampleOptions:
     draws, tune, chains, cores : int
     rng : int, SeedSequence, BitGenerator, Generator or None
     sampler_kwds : dict
-        "df" and "rho", for the modified samplers; "unscreened", for "da".
+        "df" and "rho", for the modified samplers; "unscreened", for "da"; "target_accept" and
+        "length", for "hmc".
     progressbar : bool or None
     """
 
@@ -135,7 +144,8 @@ def parse_sampler_kwds(sampler: str, sampler_kwds: Mapping[str, Any] | None) -> 
     if keywords and not known:
         raise OptionError(
             f"sampler_kwds={keywords!r} does not apply to sampler={sampler!r}; 'df' and 'rho' are "
-            "for sampler='da-exact' or 'da-approx', 'unscreened' for 'da'"
+            "for sampler='da-exact' or 'da-approx', 'unscreened' for 'da', 'target_accept' and "
+            "'length' for 'hmc'"
         )
     refuse_unknown_keywords(keywords, known, f"sampler_kwds with sampler={sampler!r}")
     df, rho = keywords.get("df", "auto"), keywords.get("rho", "auto")
@@ -146,7 +156,21 @@ def parse_sampler_kwds(sampler: str, sampler_kwds: Mapping[str, Any] | None) -> 
     every = keywords.get("unscreened", UNSCREENED)
     if isinstance(every, bool) or not isinstance(every, (int, np.integer)) or every < 0:
         raise OptionError(f"sampler_kwds['unscreened']={every!r} must be a whole number, 0 or more")
-    filled = {"df": df, "rho": rho, "unscreened": int(every)}
+    accept = keywords.get("target_accept", TARGET_ACCEPT)
+    if not (_is_number(accept) and 0 < accept < 1):
+        raise OptionError(
+            f"sampler_kwds['target_accept']={accept!r} must be between 0 and 1, such as 0.9"
+        )
+    length = keywords.get("length", LENGTH)
+    if not (_is_number(length) and 0 < length < np.inf):
+        raise OptionError(f"sampler_kwds['length']={length!r} must be a positive number")
+    filled = {
+        "df": df,
+        "rho": rho,
+        "unscreened": int(every),
+        "target_accept": float(accept),
+        "length": float(length),
+    }
     return {word: filled[word] for word in known}
 
 
@@ -228,7 +252,7 @@ def sample(posterior: Posterior, options: SampleOptions) -> Sample:
         settings.sampler,
         _reported_settings(settings),
         choice.reason,
-        _statistics(run, target.form, began=began, started=started, warmed=warmed),
+        _statistics(run, settings, target.form, began=began, started=started, warmed=warmed),
         tail,
         False,
         run.interrupted,
@@ -260,7 +284,15 @@ def _choose(
     else:
         options_kwds = options.sampler_kwds
     reason = "asked for" if sampler == options.sampler else "fall-back"
-    if sampler != "auto" and samplers_for(target)[sampler].is_random_walk:
+    adapts = "nothing" if sampler == "auto" else samplers_for(target)[sampler].adapts
+    if adapts == "hamiltonian":
+        return Choice(
+            Settings(
+                sampler, normalising_map=first_map(mode.point, surrogate), **options.sampler_kwds
+            ),
+            reason,
+        )
+    if adapts == "random walk":
         unscreened = options_kwds.get("unscreened", UNSCREENED)
         settings = Settings(sampler, proposal_root=surrogate.root, unscreened=unscreened)
         return Choice(settings, reason)
@@ -275,6 +307,7 @@ def _choose(
             target, mode.point, surrogate.root, far_points, start_seed.spawn(PILOT_CHAINS)
         ),
         pilot_seeds,
+        mode.point,
         surrogate,
         _pilot_draws(posterior.size, options.tune),
         options.cores,
@@ -354,21 +387,33 @@ def _reported_settings(settings: Settings) -> dict[str, Any]:
 
 
 def _statistics(
-    run: ChainRun, form: str, *, began: float, started: float, warmed: float
+    run: ChainRun, settings: Settings, form: str, *, began: float, started: float, warmed: float
 ) -> dict[str, Any]:
     """Counters as rates, and seconds in all, of the set-up and of the draws that are kept."""
     ended = time.perf_counter()
     counters = np.array([state.counters for state in run.states], dtype=float)
-    proposed, passed, accepted, nonfinite = counters.T
+    proposed, passed, accepted, nonfinite, divergent = counters.T
+    if settings.normalising_map is not None:
+        # Trajectories have no first stage; what is counted in its place are their gradients.
+        stages = {
+            "acceptance_stage_1": np.ones_like(proposed),
+            "acceptance_stage_2": accepted / proposed,
+            "evaluations": int(passed.sum()),
+            "divergences": int(divergent.sum()),
+            "step": np.exp([state.tuning[0] for state in run.states]),
+        }
+    else:
+        second = np.divide(accepted, passed, out=np.zeros_like(accepted), where=passed > 0)
+        stages = {
+            "acceptance_stage_1": passed / proposed,
+            "acceptance_stage_2": second,
+            # A user's function is called for every proposal, S formed for those that pass stage 1.
+            "evaluations": int((proposed if _calls_python(form) else passed).sum()),
+        }
     return {
-        "acceptance_stage_1": passed / proposed,
-        "acceptance_stage_2": np.divide(
-            accepted, passed, out=np.zeros_like(accepted), where=passed > 0
-        ),
+        **stages,
         "acceptance_rate": accepted / proposed,
         "nonfinite": int(nonfinite.sum()),
-        # A user's function is called for every proposal, S is formed for those that pass stage 1.
-        "evaluations": int((proposed if _calls_python(form) else passed).sum()),
         "setup_seconds": started - began,
         "sampling_seconds": ended - warmed,
         "seconds": ended - began,

@@ -11,14 +11,28 @@ from numpy.typing import NDArray
 
 from qbeconometrics.exceptions import NumericalError
 from qbeconometrics.kernels import _delayed_acceptance as kernels
+from qbeconometrics.kernels._hmc import hamiltonian
 from qbeconometrics.kernels._linear_moments import LinearMomentTarget
-from qbeconometrics.moments.cost import NS_CALL, ProblemSize, evaluation_cost, surrogate_cost
+from qbeconometrics.kernels.reference.hmc import NormalisingMap
+from qbeconometrics.moments.cost import (
+    NS_CALL,
+    ProblemSize,
+    evaluation_cost,
+    gradient_cost,
+    surrogate_cost,
+)
 from qbeconometrics.moments.linear import pack_symmetric
 from qbeconometrics.sampling.state import ChainState
 
 FloatArray = NDArray[np.float64]
 
 UNSCREENED = 20
+
+# Of "hmc": acceptance rate that the step is adapted to, mean length of a trajectory in coordinates
+# in which the target is nearly standard normal, and the share by which lengths scatter.
+TARGET_ACCEPT = 0.9
+LENGTH = 2.2
+JITTER = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +50,14 @@ class Settings:
     proposal_root : ndarray, shape (k, k), or None
         Lower factor of the covariance of the random walk.
     goal : float
-        Acceptance rate that the random walk's scale is adapted to; negative when it is fixed.
+        Acceptance rate that the random walk's scale, or the step of "hmc", is adapted to; negative
+        when it is fixed.
     unscreened : int
         Of "da": one step in so many is not screened; 0 screens all.
+    normalising_map : NormalisingMap or None
+        Of "hmc": its coordinates.
+    target_accept, length : float
+        Of "hmc": acceptance rate to adapt to in warm-up, and mean length of a trajectory.
     """
 
     sampler: str
@@ -47,6 +66,9 @@ class Settings:
     proposal_root: FloatArray | None = None
     goal: float = -1.0
     unscreened: int = UNSCREENED
+    normalising_map: NormalisingMap | None = None
+    target_accept: float = TARGET_ACCEPT
+    length: float = LENGTH
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +99,16 @@ class Sampler:
     advance : callable
         (target, settings, state, draws) -> (state, block).
     cost : callable
-        (size, share of proposals that pass stage 1) -> modelled nanoseconds a draw.
-    is_random_walk : bool
+        (size, share of proposals that pass stage 1, or gradients a draw) -> modelled nanoseconds a
+        draw.
+    adapts : {"nothing", "random walk", "hamiltonian"}
+        What warm-up tunes.
     needs_normal_prior : bool
     """
 
     advance: Advance
     cost: Callable[[ProblemSize, float], float]
-    is_random_walk: bool
+    adapts: str
     needs_normal_prior: bool
 
 
@@ -105,7 +129,7 @@ def _random_walk(delayed: bool) -> Advance:
         block = _outputs(n_draws, target.n_params)
         bits = _bit_generator(state)
         position, counters = state.position.copy(), state.counters.copy()
-        tuning = np.array([state.log_scale, float(state.adaptations)])
+        tuning = state.tuning.copy()
         assert settings.proposal_root is not None
         ready = kernels.random_walk(
             target,
@@ -121,9 +145,35 @@ def _random_walk(delayed: bool) -> Advance:
             unscreened=settings.unscreened,
         )
         _check_ready(ready)
-        return ChainState(position, tuning[0], int(tuning[1]), dict(bits.state), counters), block
+        return ChainState(position, tuning, dict(bits.state), counters), block
 
     return advance
+
+
+def _hamiltonian(
+    target: LinearMomentTarget, settings: Settings, state: ChainState, n_draws: int
+) -> tuple[ChainState, Block]:
+    block = _outputs(n_draws, target.n_params)
+    bits = _bit_generator(state)
+    position, counters, tuning = state.position.copy(), state.counters.copy(), state.tuning.copy()
+    assert settings.normalising_map is not None
+    ready = hamiltonian(
+        target,
+        bits,
+        position,
+        tuning,
+        settings.normalising_map.centre,
+        pack_symmetric(settings.normalising_map.root),
+        settings.normalising_map.power,
+        settings.length,
+        JITTER,
+        block.draws,
+        block.log_density,
+        counters,
+        goal=settings.goal,
+    )
+    _check_ready(ready)
+    return ChainState(position, tuning, dict(bits.state), counters), block
 
 
 def _modified(exact: bool) -> Advance:
@@ -176,6 +226,11 @@ def _cost_modified(size: ProblemSize, passed: float) -> float:
     return NS_CALL + 20.0 * size.k + passed * (evaluation_cost(size) + surrogate_cost(size))
 
 
+def _cost_hamiltonian(size: ProblemSize, gradients: float) -> float:
+    each = evaluation_cost(size) + gradient_cost(size) + 2.0 * size.k**2
+    return NS_CALL + 20.0 * size.k + gradients * each
+
+
 def _cost_approx(size: ProblemSize, passed: float) -> float:
     if size.k == size.m:  # no k x k factor
         return NS_CALL + 20.0 * size.k + size.k**2 + passed * evaluation_cost(size)
@@ -183,8 +238,9 @@ def _cost_approx(size: ProblemSize, passed: float) -> float:
 
 
 SAMPLERS: dict[str, Sampler] = {
-    "rwm": Sampler(_random_walk(delayed=False), _cost_random_walk, True, False),
-    "da": Sampler(_random_walk(delayed=True), _cost_delayed, True, False),
-    "da-exact": Sampler(_modified(exact=True), _cost_modified, False, True),
-    "da-approx": Sampler(_modified(exact=False), _cost_approx, False, False),
+    "rwm": Sampler(_random_walk(delayed=False), _cost_random_walk, "random walk", False),
+    "da": Sampler(_random_walk(delayed=True), _cost_delayed, "random walk", False),
+    "da-exact": Sampler(_modified(exact=True), _cost_modified, "nothing", True),
+    "da-approx": Sampler(_modified(exact=False), _cost_approx, "nothing", False),
+    "hmc": Sampler(_hamiltonian, _cost_hamiltonian, "hamiltonian", False),
 }

@@ -28,7 +28,7 @@ def step_from(target, start, root, bits, sampler, df=np.inf, rho=0.0):
     k = target.n_params
     start = start.copy()  # a kernel overwrites it
     draws = np.empty((STEPS, k))
-    outputs = (draws, np.empty(STEPS), np.zeros(4, dtype=np.int64))
+    outputs = (draws, np.empty(STEPS), np.zeros(5, dtype=np.int64))
     if sampler in ("rwm", "da"):
         packed = root[np.tril_indices(k)]
         ready = kernels.random_walk(

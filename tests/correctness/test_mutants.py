@@ -96,7 +96,7 @@ def run_chains(functions, posterior, target, sampler, df, n_draws, seed):
     for chain, child in enumerate(np.random.SeedSequence(seed).spawn(CHAINS)):
         bits = np.random.PCG64(child)
         start = surrogate.mean + surrogate.root @ np.random.Generator(bits).standard_normal(k)
-        outputs = (draws[chain], np.empty(n_draws), np.zeros(4, dtype=np.int64))
+        outputs = (draws[chain], np.empty(n_draws), np.zeros(5, dtype=np.int64))
         if sampler in ("rwm", "da"):
             root = surrogate.root[np.tril_indices(k)]
             ready = functions["random_walk"](

@@ -89,7 +89,7 @@ def advance_each(target, starts, root):
     packed = root[np.tril_indices(2)]
     for i, child in enumerate(np.random.SeedSequence(6).spawn(len(starts))):
         position, tuning = starts[i].copy(), np.log([1.7, 1.0])
-        counters = np.zeros(4, dtype=np.int64)
+        counters = np.zeros(5, dtype=np.int64)
         assert random_walk(
             target,
             np.random.PCG64(child),

@@ -7,21 +7,35 @@ from typing import Any
 import numpy as np
 import pytest
 
-from qbeconometrics.kernels import _cholesky, _delayed_acceptance, _linear_moments
-from qbeconometrics.kernels.reference import cholesky, delayed_acceptance, linear_moments
+from qbeconometrics.kernels import (
+    _cholesky,
+    _delayed_acceptance,
+    _gradient,
+    _hmc,
+    _linear_moments,
+)
+from qbeconometrics.kernels.reference import (
+    cholesky,
+    delayed_acceptance,
+    gradient,
+    hmc,
+    linear_moments,
+)
 
 
 @dataclass(frozen=True)
 class Kernels:
-    """One kind of kernel: the three modules of the same function names."""
+    """One kind of kernel: the modules of the same function names."""
 
     cholesky: ModuleType
     linear_moments: ModuleType
     delayed_acceptance: ModuleType
+    gradient: ModuleType
+    hmc: ModuleType
 
 
-COMPILED = Kernels(_cholesky, _linear_moments, _delayed_acceptance)
-TWINS = Kernels(cholesky, linear_moments, delayed_acceptance)
+COMPILED = Kernels(_cholesky, _linear_moments, _delayed_acceptance, _gradient, _hmc)
+TWINS = Kernels(cholesky, linear_moments, delayed_acceptance, gradient, hmc)
 
 
 @dataclass(frozen=True)
@@ -131,14 +145,21 @@ def run_chain(
     goal=-1.0,
     log_scale=0.0,
     unscreened=0,
+    tuning=None,
+    power=0.0,
+    length=2.2,
+    jitter=0.3,
     seed=1,
 ):
-    """Run "rwm", "da", "da-exact" or "da-approx" in blocks of the given sizes."""
+    """Run a sampler by name in blocks of the given sizes."""
     target, k = problem.target(kernels), problem.k
     module = kernels.delayed_acceptance
     bits = np.random.PCG64(seed)
     position = np.zeros(k) if start is None else np.array(start, dtype=float)
-    tuning, counters = np.array([log_scale, 0.0]), np.zeros(4, dtype=np.int64)
+    if tuning is None:
+        tuning = [log_scale, 0.0, 0.0, log_scale, log_scale + 0.7]
+    tuning = np.array(tuning)
+    counters = np.zeros(5, dtype=np.int64)
     draws, log_density = np.full((n_draws, k), np.nan), np.full(n_draws, np.nan)
     inverse, root = np.empty((0, 0)), np.empty(0)
     if square:
@@ -148,7 +169,21 @@ def run_chain(
     for size in blocks or [n_draws]:
         part = slice(begin, begin + size)
         outputs = (draws[part], log_density[part], counters)
-        if sampler in ("rwm", "da"):
+        if sampler == "hmc":
+            ready &= kernels.hmc.hamiltonian(
+                target,
+                bits,
+                position,
+                tuning,
+                np.linspace(-0.2, 0.3, k),
+                pack(0.8 * np.eye(k) + 0.2 * np.tri(k, k, -1)),
+                power,
+                length,
+                jitter,
+                *outputs,
+                goal=goal,
+            )
+        elif sampler in ("rwm", "da"):
             shape = pack(np.eye(k) + 0.2 * np.tri(k, k, -1))
             ready &= module.random_walk(
                 target,

@@ -13,7 +13,10 @@ VARIANTS = {
     "da-approx": ("da-approx", {}),
     "da-approx, df 2, rho 0.5": ("da-approx", {"df": 2.0, "rho": 0.5}),
     "da-approx, m = k": ("da-approx", {"df": 20.0, "square": True}),
+    "hmc": ("hmc", {"power": 0.5, "log_scale": -0.5}),
+    "hmc, adapting": ("hmc", {"goal": 0.8}),
 }
+METROPOLIS = [name for name in VARIANTS if "hmc" not in name]
 BLOCK_SIZES = (1, 7, 100, 2_000)
 
 
@@ -69,7 +72,7 @@ def test_a_start_without_a_finite_value(problem_of, run, compiled, twins, name, 
 
 
 def test_a_start_where_s_is_not_positive_definite(partly_indefinite, run):
-    for sampler in ("rwm", "da", "da-exact", "da-approx"):
+    for sampler in ("rwm", "da", "da-exact", "da-approx", "hmc"):
         assert run(partly_indefinite(), sampler, n_draws=5, start=[2.0, 2.0]).ready is False
 
 
@@ -82,7 +85,7 @@ def test_a_start_without_a_surrogate(problem_of, run, compiled, twins):
         assert run(problem, "da-exact", kernels=kernels, n_draws=5).ready is True
 
 
-@pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.parametrize("name", METROPOLIS)
 def test_nan_is_never_accepted(problem_of, run, name):
     """Squared residuals overflow at every point but the start, so that S is infinite or NaN."""
     sampler, options = VARIANTS[name]
@@ -90,7 +93,7 @@ def test_nan_is_never_accepted(problem_of, run, name):
     residual, regressor, *others = problem.arguments["rows"]
     problem.arguments["rows"] = (residual, regressor * 1e160, *others)
     chain = run(problem, sampler, n_draws=200, **options)
-    proposed, passed, accepted, nonfinite = chain.counters
+    proposed, passed, accepted, nonfinite, _ = chain.counters
     assert chain.ready is True
     assert 0 < nonfinite == passed <= proposed == 200
     assert accepted == 0
@@ -99,7 +102,7 @@ def test_nan_is_never_accepted(problem_of, run, name):
 
 
 @pytest.mark.parametrize("cross", [0.0, -1e308])
-@pytest.mark.parametrize("name", [name for name in VARIANTS if "exact" not in name])
+@pytest.mark.parametrize("name", [name for name in METROPOLIS if "exact" not in name])
 def test_a_prior_that_is_not_finite_is_rejected(problem_of, run, name, cross):
     """Far from its mean the log prior overflows to minus infinity, or to NaN as inf - inf."""
     sampler, options = VARIANTS[name]
@@ -119,7 +122,7 @@ GOOD = {
     "proposal_root": np.array([1.0, 0.0, 1.0]),
     "draws": np.empty((4, 2)),
     "log_density": np.empty(4),
-    "counters": np.zeros(4, dtype=np.int64),
+    "counters": np.zeros(5, dtype=np.int64),
 }
 WRONG_SHAPES = [
     ("position", np.zeros(3)),
@@ -150,7 +153,7 @@ MODIFIED = {
     "root_of_moments": np.empty(0),
     "draws": np.empty((4, 2)),
     "log_density": np.empty(4),
-    "counters": np.zeros(4, dtype=np.int64),
+    "counters": np.zeros(5, dtype=np.int64),
 }
 
 

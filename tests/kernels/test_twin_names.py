@@ -19,6 +19,8 @@ COMPARED_IN = {
     "COUNTERS": "test_twin_names.py",
     "random_walk": "test_twin_paths.py",
     "modified_delayed_acceptance": "test_twin_paths.py",
+    "log_density_and_gradient": "test_gradient.py",
+    "hamiltonian": "test_twin_paths.py",
 }
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from qbeconometrics.kernels._gradient import log_density_and_gradient
 from qbeconometrics.kernels._linear_moments import LinearMomentTarget
-from qbeconometrics.posterior.gradient import log_density_and_gradient
 from qbeconometrics.priors import StudentT
 
 STEP = 1e-5

@@ -148,7 +148,9 @@ class TestRace:
         surrogate = surrogate_of(posterior)
         size = ProblemSize(64, 2, 2, "statistic")
         seeds = np.random.SeedSequence(0).spawn(4)
-        return Race(posterior.target, size, [surrogate.mean] * 4, seeds, surrogate, 100, 1)
+        return Race(
+            posterior.target, size, [surrogate.mean] * 4, seeds, surrogate.mean, surrogate, 100, 1
+        )
 
     @staticmethod
     def entry(score, sampler="da-exact", df=np.inf, share=0.5):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from qbeconometrics.exceptions import OptionError
+from qbeconometrics.kernels.reference.hmc import NormalisingMap
 from qbeconometrics.sampling.samplers import SAMPLERS, Settings
 from qbeconometrics.sampling.seeds import spawn_seeds
 from qbeconometrics.sampling.state import ChainState, new_state
@@ -85,6 +86,7 @@ def settings_of(surrogate):
         "da": Settings("da", proposal_root=surrogate.root),
         "da-exact": Settings("da-exact", df=2.0),
         "da-approx": Settings("da-approx", df=5.0, rho=0.5),
+        "hmc": Settings("hmc", normalising_map=NormalisingMap(surrogate.mean, surrogate.root, 0.5)),
     }
 
 
@@ -92,11 +94,12 @@ class TestState:
     def test_text_keeps_every_bit(self):
         rng = np.random.default_rng(1)
         position = np.array([np.pi, 5e-324, -0.0, 1e308, 1 / 3, *rng.standard_normal(50)])
-        state = ChainState(position, 1 / 7, 3, np.random.PCG64(2).state, np.arange(4))
+        tuning = np.array([1 / 7, 3.0, 0.1, -0.3, 1e-300])
+        state = ChainState(position, tuning, np.random.PCG64(2).state, np.arange(4))
         again = ChainState.from_json(state.to_json())
         assert again.position.tobytes() == position.tobytes()
-        assert again.log_scale == state.log_scale
-        assert again.adaptations == 3
+        assert np.array_equal(again.tuning, state.tuning)
+        assert again.tuning[1] == 3
         assert again.generator == state.generator
         assert np.array_equal(again.counters, state.counters)
         assert again.counters.dtype == np.int64

@@ -23,7 +23,7 @@ from qbeconometrics.kernels.reference.linear_moments import (
 FloatArray = NDArray[np.float64]
 
 # What a chain counts, in the order of the `counters` array.
-COUNTERS = ("proposed", "passed_first", "accepted", "nonfinite")
+COUNTERS = ("proposed", "passed_first", "accepted", "nonfinite", "divergent")
 PROPOSED, PASSED_FIRST, ACCEPTED, NONFINITE = range(4)
 
 # Robbins-Monro: the gain of draw i is (i + 1)^-0.6.
@@ -89,14 +89,15 @@ def random_walk(
     bit_generator : numpy.random.BitGenerator
     position : ndarray, shape (k,)
         Start; overwritten with the end.
-    tuning : ndarray, shape (2,)
-        Log scale of the proposal and the number of adaptation steps; updated if `goal` > 0.
+    tuning : ndarray, shape (2,) or longer
+        Log scale of the proposal, the number of adaptation steps, and what is not used; updated if
+        `goal` > 0.
     proposal_root : ndarray, shape (k (k + 1)/2,)
         Packed lower factor of the proposal covariance at scale 1.
     draws : ndarray, shape (draws, k)
     log_density : ndarray, shape (draws,)
         Filled with the log quasi-posterior, without the prior's constant.
-    counters : ndarray of int64, shape (4,)
+    counters : ndarray of int64, shape (5,)
         Increased; see `COUNTERS`.
     delayed : bool
         Screen each proposal with S frozen at the current position first (following Tanaka, arXiv
@@ -119,7 +120,7 @@ def random_walk(
     ...     np.zeros(1), np.eye(1), np.zeros((1, 1)), np.zeros(1),
     ...     determinant=False, proportional=(np.ones(1), None),
     ... )
-    >>> draws, log_density, counters = np.empty((50, 1)), np.empty(50), np.zeros(4, dtype=np.int64)
+    >>> draws, log_density, counters = np.empty((50, 1)), np.empty(50), np.zeros(5, dtype=np.int64)
     >>> random_walk(
     ...     target, np.random.PCG64(0), np.zeros(1), np.zeros(2), np.ones(1),
     ...     draws, log_density, counters, delayed=False,
@@ -296,7 +297,7 @@ def modified_delayed_acceptance(
     ...     np.zeros(1), np.eye(1), np.zeros((1, 1)), np.zeros(1),
     ...     determinant=False, proportional=(np.ones(1), None),
     ... )
-    >>> draws, log_density, counters = np.empty((50, 1)), np.empty(50), np.zeros(4, dtype=np.int64)
+    >>> draws, log_density, counters = np.empty((50, 1)), np.empty(50), np.zeros(5, dtype=np.int64)
     >>> modified_delayed_acceptance(
     ...     target, np.random.PCG64(0), np.zeros(1), np.inf, 0.0, np.empty((0, 0)), np.empty(0),
     ...     draws, log_density, counters, exact=True,

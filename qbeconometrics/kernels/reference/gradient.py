@@ -1,12 +1,15 @@
-"""The log quasi-posterior and its gradient at one point, in NumPy; for optimisers and tests."""
+"""The gradient of the log quasi-posterior of linear moments, written for reading.
+
+Twin of the compiled gradient.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from qbeconometrics.kernels._linear_moments import LinearMomentTarget
-from qbeconometrics.moments.linear import pack_symmetric, unpack_symmetric
+from qbeconometrics.kernels.reference.cholesky import unpack_symmetric
+from qbeconometrics.kernels.reference.linear_moments import LinearMomentTarget
 
 FloatArray = NDArray[np.float64]
 
@@ -24,6 +27,15 @@ def log_density_and_gradient(
     value : float
         Minus infinity, with a zero gradient, where S is not positive definite.
     gradient : ndarray, shape (k,)
+
+    Examples
+    --------
+    >>> target = LinearMomentTarget(
+    ...     np.array([3.0]), np.array([[2.0]]), np.zeros((1, 1)), np.zeros(1),
+    ...     determinant=True, proportional=(np.ones(1), None),
+    ... )
+    >>> log_density_and_gradient(target, np.array([2.0]))
+    (-0.5, array([-2.]))
     """
     arrays = target.arrays
     k = target.n_params
@@ -62,7 +74,7 @@ def _covariance_gradient(
     k, m = target.n_params, target.n_moments
     if target.form == "statistic":
         twice = by_covariance * (2.0 - np.eye(m))  # off-diagonal elements stand twice in S
-        by_pair = unpack_symmetric(arrays["statistic"] @ pack_symmetric(twice), k + 1)
+        by_pair = unpack_symmetric(arrays["statistic"] @ twice[np.tril_indices(m)])
         return -2.0 * (by_pair @ phi)[1:]
     if target.form == "rows":
         factor, centering = target.row_factor, target.centering
