@@ -26,6 +26,7 @@ SAMPLERS = {
     "da-approx, normal": ("da-approx", {"df": np.inf, "rho": 0.0}),
     "da-approx, df 2": ("da-approx", {"df": 2.0, "rho": 0.0}),
     "da-approx, rho 0.5": ("da-approx", {"df": np.inf, "rho": 0.5}),
+    "hmc": ("hmc", {}),
     "auto": ("auto", {}),
 }
 

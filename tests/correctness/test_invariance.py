@@ -5,7 +5,9 @@ import pytest
 from scipy.stats import kstest
 
 from qbeconometrics.kernels import _delayed_acceptance as kernels
+from qbeconometrics.kernels._hmc import hamiltonian
 from qbeconometrics.kernels._linear_moments import LinearMomentTarget
+from qbeconometrics.kernels.reference.hmc import NormalisingMap
 from qbeconometrics.posterior.surrogate import normal_surrogate
 
 STARTS = 500
@@ -15,6 +17,8 @@ SMALLEST_P = 1e-4
 VARIANTS = {
     "rwm": ("rwm", {}),
     "da": ("da", {}),
+    "hmc": ("hmc", {}),
+    "hmc, stretched": ("hmc", {"power": 0.7}),
     **{
         f"{sampler}, df {df}, rho {rho}": (sampler, {"df": df, "rho": rho})
         for sampler in ("da-exact", "da-approx")
@@ -23,13 +27,21 @@ VARIANTS = {
 }
 
 
-def step_from(target, start, root, bits, sampler, df=np.inf, rho=0.0):
+def step_from(target, start, root, bits, sampler, df=np.inf, rho=0.0, power=0.0):
     """Where a chain from `start` stands after STEPS draws."""
     k = target.n_params
     start = start.copy()  # a kernel overwrites it
     draws = np.empty((STEPS, k))
     outputs = (draws, np.empty(STEPS), np.zeros(5, dtype=np.int64))
-    if sampler in ("rwm", "da"):
+    if sampler == "hmc":
+        # Coordinates and a step that suit the law badly, so that some trajectories are rejected.
+        to_normal = NormalisingMap(np.full(k, 0.2), 1.3 * root, power)
+        packed, tuning = to_normal.root[np.tril_indices(k)], np.full(5, -0.2)
+        position = to_normal.to_normal(start)
+        ready = hamiltonian(
+            target, bits, position, tuning, to_normal.centre, packed, power, 1.5, 0.3, *outputs
+        )
+    elif sampler in ("rwm", "da"):
         packed = root[np.tril_indices(k)]
         ready = kernels.random_walk(
             target, bits, start, np.zeros(2), packed, *outputs, delayed=sampler == "da"
@@ -76,7 +88,7 @@ def test_target_stays_invariant(fixed_weight, name):
     assert smallest_p(*fixed_weight, sampler, options, seed=8) > SMALLEST_P
 
 
-@pytest.mark.parametrize("sampler", ["rwm", "da", "da-exact", "da-approx"])
+@pytest.mark.parametrize("sampler", ["rwm", "da", "da-exact", "da-approx", "hmc"])
 def test_a_wrong_target_is_caught(fixed_weight, sampler):
     """The moments counted four times over."""
     target, law = fixed_weight

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from qbeconometrics.kernels import _delayed_acceptance as compiled
+from qbeconometrics.kernels import _hmc as compiled_hmc
 from qbeconometrics.kernels._linear_moments import LinearMomentTarget as CompiledTarget
 from qbeconometrics.kernels.reference import delayed_acceptance as twins
 from qbeconometrics.kernels.reference.linear_moments import LinearMomentTarget
@@ -97,7 +98,13 @@ def run_chains(functions, posterior, target, sampler, df, n_draws, seed):
         bits = np.random.PCG64(child)
         start = surrogate.mean + surrogate.root @ np.random.Generator(bits).standard_normal(k)
         outputs = (draws[chain], np.empty(n_draws), np.zeros(5, dtype=np.int64))
-        if sampler in ("rwm", "da"):
+        if sampler == "hmc":
+            root = surrogate.root[np.tril_indices(k)]
+            ready = functions["hamiltonian"](
+                target, bits, np.zeros(k), np.full(5, -0.7), surrogate.mean, root, 0.5, 2.2, 0.3,
+                *outputs,
+            )  # fmt: skip
+        elif sampler in ("rwm", "da"):
             root = surrogate.root[np.tril_indices(k)]
             ready = functions["random_walk"](
                 target, bits, start, np.zeros(2), root, *outputs, delayed=sampler == "da"
@@ -164,13 +171,13 @@ def wrong_target(posterior, name):
     )
 
 
-@pytest.mark.parametrize("sampler", ["rwm", "da", "da-exact", "da-approx"])
+@pytest.mark.parametrize("sampler", ["rwm", "da", "da-exact", "da-approx", "hmc"])
 @pytest.mark.parametrize("name", ["determinant left out", "prior counted twice", "nothing wrong"])
 def test_wrong_target_is_caught(weak_problems, deviation_from, worth, name, sampler):
     problem = weak_problems[2]
     posterior = problem.posterior()
     draws = run_chains(
-        vars(compiled),
+        vars(compiled) | vars(compiled_hmc),
         posterior,
         wrong_target(posterior, name),
         sampler,

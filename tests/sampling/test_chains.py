@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from qbeconometrics.exceptions import NumericalError
+from qbeconometrics.kernels.reference.hmc import NormalisingMap
 from qbeconometrics.sampling import chains
 from qbeconometrics.sampling.run import sample
 from qbeconometrics.sampling.samplers import SAMPLERS, Settings
@@ -30,6 +31,9 @@ def settings_of(posterior, surrogate_of):
         "da": Settings("da", proposal_root=root, goal=0.2),
         "da-exact": Settings("da-exact", df=2.0),
         "da-approx": Settings("da-approx", df=np.inf, rho=0.5),
+        "hmc": Settings(
+            "hmc", normalising_map=NormalisingMap(np.zeros(2), root, 0.3), goal=0.8, length=1.0
+        ),
     }
 
 
@@ -55,7 +59,7 @@ def test_threads_and_blocks_change_no_bit(posterior, starts, settings_of, sample
             assert same(run, expected), (cores, first_block, seconds)
 
 
-@pytest.mark.parametrize("sampler", ["auto", "rwm", "da-exact"])
+@pytest.mark.parametrize("sampler", ["auto", "rwm", "da-exact", "hmc"])
 def test_whole_runs_repeat_bit_by_bit(posterior, options, sampler, monkeypatch):
     """Race, warm-up and draws, five times over with other threads and blocks."""
     expected = sample(posterior, options(sampler=sampler, cores=1))

@@ -76,7 +76,7 @@ def test_a_sampler_asked_for_is_used(posterior, options, sampler):
     drawn = sample(posterior, options(sampler=sampler))
     assert drawn.sampler == sampler
     assert drawn.draws.shape == (4, 200, 2)
-    known = {"rwm": set(), "da": {"unscreened"}}
+    known = {"rwm": set(), "da": {"unscreened"}, "hmc": {"target_accept", "length"}}
     assert set(drawn.settings) == known.get(sampler, {"df", "rho"})
 
 
@@ -113,6 +113,11 @@ BAD_KEYWORDS = {
     "unknown": ("da-exact", {"nu": 3}, "'nu'"),
     "random walk": ("rwm", {"df": 3}, "does not apply to sampler='rwm'"),
     "auto": ("auto", {"df": 3}, "does not apply to sampler='auto'"),
+    "target_accept one": ("hmc", {"target_accept": 1.0}, "'target_accept'"),
+    "target_accept bool": ("hmc", {"target_accept": True}, "'target_accept'"),
+    "length zero": ("hmc", {"length": 0.0}, "'length'"),
+    "length inf": ("hmc", {"length": np.inf}, "'length'"),
+    "df of hmc": ("hmc", {"df": 3}, "'df'"),
     "not a dict": ("da-exact", 3, "sampler_kwds must be a dict"),
 }
 
@@ -137,8 +142,8 @@ def test_nearly_singular_approx_falls_back(regression, options, prior, fallback)
     with pytest.warns(NumericalWarning, match=f"replaced by '{fallback}'"):
         drawn = sample(posterior, options(sampler="da-approx"))
     assert drawn.sampler == fallback
-    assert len(drawn.notes) == 1
-    assert f"'da-approx' was replaced by '{fallback}'" in drawn.notes[0]
+    # Whether the search for the mode converges as well depends on rounding at so singular an S.
+    assert f"'da-approx' was replaced by '{fallback}'" in drawn.notes[-1]
     assert drawn.reason.startswith("fall-back")
 
 

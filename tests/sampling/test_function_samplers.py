@@ -86,7 +86,7 @@ def test_draws_come_with_their_log_density_and_counts(posterior, sampler, keywor
     expected = sum(posterior.target.evaluate(run.draws.reshape(-1, 2)))
     np.testing.assert_allclose(run.log_density.ravel(), expected, rtol=1e-10)
     for state in run.states:
-        proposed, passed, accepted, nonfinite = state.counters
+        proposed, passed, accepted, nonfinite, _ = state.counters
         assert proposed == 60
         assert proposed >= passed >= accepted > 0
         assert nonfinite == 0
