@@ -18,8 +18,10 @@ LARGEST_INDEFINITE_SHARE = 0.01
 WIDE = 1.5
 
 
-def refuse_indefinite_covariance(drawn: Sample, cov_type: str) -> None:
+def refuse_indefinite_covariance(drawn: Sample, cov_type: str, also: str = "") -> None:
     """Refuse a clustered S that is often not positive definite, as two-way S may be.
+
+    `also` says what else the rejections may be due to.
 
     Raises
     ------
@@ -30,8 +32,8 @@ def refuse_indefinite_covariance(drawn: Sample, cov_type: str) -> None:
     proposed = drawn.draws.shape[0] * drawn.draws.shape[1]
     if cov_type == "cluster" and rejected > LARGEST_INDEFINITE_SHARE * proposed:
         raise NumericalError(
-            f"the clustered covariance of the moments was not positive definite at {rejected} of "
-            f"{proposed} proposals; cluster one way, use fewer instruments, or "
+            f"the clustered covariance of the moments was {also}not positive definite at "
+            f"{rejected} of {proposed} proposals; cluster one way, use fewer instruments, or "
             "quasi_likelihood='two-step'"
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,7 +14,7 @@ from statsmodels.base.model import Model
 from qbeconometrics.diagnostics.overidentification import JStatistic, nonlinear_j_statistic
 from qbeconometrics.exceptions import OptionError, refuse_unknown_keywords
 from qbeconometrics.inputs.moment_arrays import check_moment_arrays
-from qbeconometrics.models.fit_notes import warn_if_interrupted
+from qbeconometrics.models.fit_notes import refuse_indefinite_covariance, warn_if_interrupted
 from qbeconometrics.models.fit_options import (
     FIT_KEYWORDS,
     check_learning_rate,
@@ -23,20 +23,19 @@ from qbeconometrics.models.fit_options import (
 )
 from qbeconometrics.models.gmm_arguments import (
     check_start_in_prior,
-    moment_rule,
     parameter_names,
     start_vector,
 )
 from qbeconometrics.models.gmm_record import gmm_record
 from qbeconometrics.models.linear_gmm import QuasiBayesLinearGMM
-from qbeconometrics.moments.covariance import parse_covariance
-from qbeconometrics.moments.nonlinear import MomentFunction, check_moment_function
+from qbeconometrics.models.row_weights import Dependence
+from qbeconometrics.models.user_moments import UserMoments
+from qbeconometrics.moments.covariance import CovarianceRule, parse_covariance
 from qbeconometrics.posterior.nonlinear import (
     NonlinearPosterior,
     build_nonlinear_posterior,
     check_nonlinear_propriety,
     default_start,
-    first_step_covariance,
 )
 from qbeconometrics.posterior.quasi_posterior import check_weight
 from qbeconometrics.posterior.resolved_prior import resolve_prior_without_scale
@@ -58,7 +57,7 @@ MODEL_KEYWORDS = (
 )
 
 
-class QuasiBayesGMM(Model):  # type: ignore[misc]
+class QuasiBayesGMM(UserMoments, Model):  # type: ignore[misc]
     """Quasi-Bayesian estimation from moment conditions E[g(theta)] = 0 of any form.
 
     The quasi-posterior is that of Chernozhukov and Hong (2003, Journal of Econometrics 115,
@@ -227,20 +226,9 @@ class QuasiBayesGMM(Model):  # type: ignore[misc]
         derivative: FloatArray = self._jac(params, self.endog, self.exog, self.instrument)
         return derivative
 
-    @cached_property
-    def _function(self) -> MomentFunction:
-        given = self._jac is not None or type(self).jac is not QuasiBayesGMM.jac
-        return check_moment_function(
-            self.momcond, self.jac if given else None, start=self.start_params, n=self.arrays.n
-        )
-
-    def _first_step(self) -> FloatArray:
-        """Covariance (m, m) whose inverse is the weight of the first step."""
-        function, weight = self._function, self._first_step_weight
-        if weight is None:
-            return first_step_covariance(function, self.start_params, self.instrument)
-        checked = check_weight(weight, function.m, "first_step_weight", "moments")
-        return np.asarray(np.linalg.inv(checked), dtype=np.float64)
+    @property
+    def _has_jac(self) -> bool:
+        return self._jac is not None or type(self).jac is not QuasiBayesGMM.jac
 
     def quasi_posterior(
         self,
@@ -261,23 +249,40 @@ class QuasiBayesGMM(Model):  # type: ignore[misc]
             If the function cannot be used; the message says why.
         OptionError, ImproperPosteriorError, NumericalError
         """
-        rule = moment_rule(cov_type, cov_kwds)
-        name = check_quasi_likelihood(quasi_likelihood, weight_matrix)
-        rate = check_learning_rate(learning_rate)
-        check_nonlinear_propriety(self.prior, name)
+        rule = parse_covariance(cov_type, cov_kwds)
+        return self._build(
+            rule,
+            check_quasi_likelihood(quasi_likelihood, weight_matrix),
+            check_learning_rate(learning_rate),
+            weight_matrix,
+        )[0]
+
+    def _build(
+        self,
+        rule: CovarianceRule,
+        quasi_likelihood: str,
+        learning_rate: float,
+        weight_matrix: ArrayLike | str | None,
+    ) -> tuple[NonlinearPosterior, Dependence | None]:
+        """Join checked options to the log quasi-posterior."""
+        check_nonlinear_propriety(self.prior, quasi_likelihood)
         weight = None
         if weight_matrix is not None:
             weight = check_weight(weight_matrix, self._function.m, "weight_matrix", "moments")
-        return build_nonlinear_posterior(
+        dependence = self._dependence(rule)
+        posterior = build_nonlinear_posterior(
             self._function,
             start=self.start_params,
             rule=rule,
-            quasi_likelihood=name,
-            learning_rate=rate,
+            quasi_likelihood=quasi_likelihood,
+            learning_rate=learning_rate,
             prior=self.prior,
-            first_step=self._first_step(),
+            first_step=self._first_step,
             weight_matrix=weight,
+            covariance=self._covariance(rule, dependence),
+            one_step=self._one_step,
         )
+        return posterior, dependence
 
     def fit(
         self,
@@ -306,19 +311,19 @@ class QuasiBayesGMM(Model):  # type: ignore[misc]
             the mean moment only; "da-exact" proposes from the law with the moments linearised and S
             frozen at the current point, which needs the derivative at each proposal. "auto" is the
             winner of a short race in warm-up. All accept by the exact ratio.
-        draws, tune, chains, cores, rng, progressbar
+        draws, tune, chains, cores, rng, progressbar, sampler_kwds
             As in ``QuasiBayesIV.fit``.
         quasi_likelihood : {"cue", "cue-nodet", "two-step"}, optional
-            As in ``QuasiBayesIV.fit``; "two-step" fixes S at the first-step estimate.
-        cov_type : {"HC0", "HC1"}
-            How S, the covariance of sqrt(n) times the mean moment, is estimated.
+            As there; "two-step" fixes S at the first-step estimate.
+        cov_type : {"HC0", "HC1", "nonrobust", "HAC", "cluster"}
+            How S is estimated, as there. "nonrobust" is for moments that are residuals times all
+            instruments (or `exog` without instruments), residual by residual.
         cov_kwds : dict, optional
-            ``{"centered": True}`` subtracts the moments' mean.
+            As there; lags are selected at the first-step estimate, and "groups" are a Series or an
+            array, since there is no data frame whose column they could name.
         learning_rate : float
         weight_matrix : "identity" or array_like, shape (m, m), optional
             Weight for "two-step" instead of the inverse of S.
-        sampler_kwds : dict, optional
-            "df" and "rho" for "da-exact", "unscreened" for "da", as in ``QuasiBayesIV.fit``.
 
         Returns
         -------
@@ -326,8 +331,8 @@ class QuasiBayesGMM(Model):  # type: ignore[misc]
 
         Raises
         ------
-        MomentFunctionError, IdentificationError, OptionError, ImproperPosteriorError,
-        NumericalError
+        MomentFunctionError, IdentificationError, OptionError, InputError,
+        ImproperPosteriorError, NumericalError
 
         Warns
         -----
@@ -344,25 +349,25 @@ class QuasiBayesGMM(Model):  # type: ignore[misc]
             sampler_kwds=sampler_kwds,
             progressbar=progressbar,
         )
-        posterior = self.quasi_posterior(
-            quasi_likelihood=quasi_likelihood,
-            cov_type=cov_type,
-            cov_kwds=cov_kwds,
-            learning_rate=learning_rate,
-            weight_matrix=weight_matrix,
-        )
+        rule = parse_covariance(cov_type, cov_kwds)
+        name = check_quasi_likelihood(quasi_likelihood, weight_matrix)
+        rate = check_learning_rate(learning_rate)
+        posterior, dependence = self._build(rule, name, rate, weight_matrix)
         drawn = sample(posterior, options)
+        if dependence is not None and len(dependence.weights.clusters) > 1:
+            refuse_indefinite_covariance(drawn, rule.cov_type, "not finite or ")
         warn_if_interrupted(drawn, options)
         record = gmm_record(
             self,
             posterior,
             drawn,
             options,
-            rule=moment_rule(cov_type, cov_kwds),
-            quasi_likelihood=check_quasi_likelihood(quasi_likelihood, weight_matrix),
-            learning_rate=float(learning_rate),
+            rule=rule,
+            dependence=dependence,
+            quasi_likelihood=name,
+            learning_rate=rate,
         )
-        results = self.results_class(self, record)
+        results = self.results_class(self, record, cov_kwds)
         results.warn_if_unreliable()
         return results
 
@@ -383,14 +388,16 @@ class QuasiBayesGMM(Model):  # type: ignore[misc]
         centered : bool, optional
             Overrides ``cov_kwds["centered"]``.
         """
-        rule = moment_rule(cov_type, cov_kwds)
+        rule = parse_covariance(cov_type, cov_kwds)
         if centered is not None:
-            rule = parse_covariance(cov_type, {"centered": centered})
+            rule = replace(rule, centered=centered)
         return nonlinear_j_statistic(
             self._function,
             start=self.start_params,
             rule=rule,
             prior=self.prior,
-            first_step=self._first_step(),
+            first_step=self._first_step,
             weight=weight,
+            covariance=self._covariance(rule, self._dependence(rule)),
+            one_step=self._one_step,
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,26 +10,9 @@ from numpy.typing import NDArray
 
 from qbeconometrics.exceptions import InputError, OptionError
 from qbeconometrics.inputs.moment_arrays import MomentArrays
-from qbeconometrics.moments.covariance import CovarianceRule, parse_covariance
 from qbeconometrics.posterior.resolved_prior import ResolvedPrior
 
 FloatArray = NDArray[np.float64]
-
-
-def moment_rule(cov_type: str, cov_kwds: Mapping[str, Any] | None) -> CovarianceRule:
-    """Return the covariance rule; "nonrobust" is refused.
-
-    Raises
-    ------
-    OptionError
-    """
-    rule = parse_covariance(cov_type, cov_kwds)
-    if rule.cov_type == "nonrobust":
-        raise OptionError(
-            f"cov_type={cov_type!r} is for linear moments: moments of other forms have no single "
-            "residual; use 'HC0' or 'HC1'"
-        )
-    return rule
 
 
 def parameter_names(

@@ -108,7 +108,6 @@ def test_arguments_of_the_model(options, error, message):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"cov_type": "nonrobust"}, "for linear moments"),
         ({"quasi_likelihood": "two-step", "weight_matrix": np.eye(3)}, "2 moments"),
         ({"quasi_likelihood": "two-step", "weight_matrix": -np.eye(2)}, "positive definite"),
         ({"weight_matrix": np.eye(2)}, "only used with"),
