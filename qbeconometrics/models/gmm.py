@@ -14,7 +14,12 @@ from statsmodels.base.model import Model
 from qbeconometrics.diagnostics.overidentification import JStatistic, nonlinear_j_statistic
 from qbeconometrics.exceptions import OptionError, refuse_unknown_keywords
 from qbeconometrics.inputs.moment_arrays import check_moment_arrays
-from qbeconometrics.models.fit_notes import refuse_indefinite_covariance, warn_if_interrupted
+from qbeconometrics.models.fit_notes import (
+    edge_notes,
+    refuse_indefinite_covariance,
+    tail_notes,
+    warn_if_interrupted,
+)
 from qbeconometrics.models.fit_options import (
     FIT_KEYWORDS,
     check_learning_rate,
@@ -366,6 +371,7 @@ class QuasiBayesGMM(UserMoments, Model):  # type: ignore[misc]
             dependence=dependence,
             quasi_likelihood=name,
             learning_rate=rate,
+            notes=[*tail_notes(drawn), *edge_notes(self.exog_names, posterior)],
         )
         results = self.results_class(self, record, cov_kwds)
         results.warn_if_unreliable()

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from qbeconometrics.models.fit_notes import tail_notes
 from qbeconometrics.models.row_weights import Dependence
 from qbeconometrics.moments.covariance import CovarianceRule
 from qbeconometrics.posterior.nonlinear import NonlinearPosterior, nonlinear_moments_exist
@@ -27,6 +26,7 @@ def gmm_record(
     dependence: Dependence | None,
     quasi_likelihood: str,
     learning_rate: float,
+    notes: list[str],
 ) -> FitRecord:
     """Collect draws, modes and names of one fit."""
     basis = posterior.basis
@@ -61,7 +61,7 @@ def gmm_record(
         draws_requested=options.draws,
         tune=options.tune,
         interrupted=drawn.interrupted,
-        notes=(*drawn.notes, *noted, *tail_notes(drawn)),
+        notes=(*drawn.notes, *noted, *notes),
         n_moments=posterior.size.m,
         modes=basis.to_params(modes),
         mode_log_density=np.array([mode.log_density for mode in posterior.modes]),
