@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,7 +10,6 @@ import patsy
 from numpy.typing import ArrayLike, NDArray
 from statsmodels.base.model import Model
 
-from qbeconometrics.diagnostics.overidentification import JStatistic, nonlinear_j_statistic
 from qbeconometrics.exceptions import OptionError, refuse_unknown_keywords
 from qbeconometrics.inputs.moment_arrays import check_moment_arrays
 from qbeconometrics.models.fit_notes import (
@@ -27,6 +25,7 @@ from qbeconometrics.models.fit_options import (
     sample_options,
 )
 from qbeconometrics.models.gmm_arguments import (
+    check_functions,
     check_start_in_prior,
     parameter_names,
     start_vector,
@@ -104,7 +103,13 @@ class QuasiBayesGMM(UserMoments, Model):  # type: ignore[misc]
     Notes
     -----
     A point where a moment is NaN or infinite is a rejection that is counted in
-    ``res.sampler_stats["nonfinite"]``. A model is immutable: it calls the function from threads.
+    ``res.sampler_stats["nonfinite"]``, with a warning above 1 %; so is a point where the function
+    raises an ArithmeticError or a LinAlgError. Other exceptions end the fit and name the
+    parameters. The moments may jump, but have to be the same whenever the parameters are.
+
+    A model is immutable. A fit calls the function from one thread at a time, and is done with what
+    it returned before it calls again, so that it may fill one buffer over and over; several fits at
+    the same time need a function that is safe in threads.
 
     Examples
     --------
@@ -145,14 +150,7 @@ class QuasiBayesGMM(UserMoments, Model):  # type: ignore[misc]
     ):
         refuse_unknown_keywords(unknown, MODEL_KEYWORDS, type(self).__name__)
         arrays = check_moment_arrays(endog, exog, instrument, missing=missing)
-        if momcond is None and type(self).momcond is QuasiBayesGMM.momcond:
-            raise OptionError(
-                "give momcond=f with f(params, endog, exog, instrument) -> (n, m), or override the "
-                "method momcond(self, params) in a subclass"
-            )
-        for argument, value in (("momcond", momcond), ("jac", jac)):
-            if value is not None and not callable(value):
-                raise OptionError(f"{argument}={value!r} must be a function")
+        check_functions(momcond, jac, needed=type(self).momcond is QuasiBayesGMM.momcond)
         super().__init__(arrays.endog, arrays.exog, missing="none", hasconst=False)
         self.arrays, self.instrument = arrays, arrays.instrument
         self.endog, self.exog = arrays.endog, arrays.exog
@@ -376,34 +374,3 @@ class QuasiBayesGMM(UserMoments, Model):  # type: ignore[misc]
         results = self.results_class(self, record, cov_kwds)
         results.warn_if_unreliable()
         return results
-
-    def j_stat(
-        self,
-        weight: str = "two-step",
-        cov_type: str = "HC0",
-        cov_kwds: Mapping[str, Any] | None = None,
-        centered: bool | None = None,
-    ) -> JStatistic:
-        """Hansen's J; see `qbeconometrics.diagnostics.overidentification`.
-
-        Parameters
-        ----------
-        weight : {"two-step", "cue"}
-        cov_type, cov_kwds
-            As in `fit`.
-        centered : bool, optional
-            Overrides ``cov_kwds["centered"]``.
-        """
-        rule = parse_covariance(cov_type, cov_kwds)
-        if centered is not None:
-            rule = replace(rule, centered=centered)
-        return nonlinear_j_statistic(
-            self._function,
-            start=self.start_params,
-            rule=rule,
-            prior=self.prior,
-            first_step=self._first_step,
-            weight=weight,
-            covariance=self._covariance(rule, self._dependence(rule)),
-            one_step=self._one_step,
-        )

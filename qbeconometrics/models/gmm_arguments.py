@@ -15,6 +15,23 @@ from qbeconometrics.posterior.resolved_prior import ResolvedPrior
 FloatArray = NDArray[np.float64]
 
 
+def check_functions(momcond: Any, jac: Any, *, needed: bool) -> None:
+    """Refuse a model without moments, or functions that are none.
+
+    Raises
+    ------
+    OptionError
+    """
+    if momcond is None and needed:
+        raise OptionError(
+            "give momcond=f with f(params, endog, exog, instrument) -> (n, m), or override the "
+            "method momcond(self, params) in a subclass"
+        )
+    for argument, value in (("momcond", momcond), ("jac", jac)):
+        if value is not None and not callable(value):
+            raise OptionError(f"{argument}={value!r} must be a function")
+
+
 def parameter_names(
     k_params: int | None, param_names: Any, start_params: Any, arrays: MomentArrays
 ) -> tuple[str, ...]:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from qbeconometrics.diagnostics.overidentification import JStatistic, nonlinear_j_statistic
 from qbeconometrics.exceptions import NumericalError
 from qbeconometrics.inputs.moment_arrays import MomentArrays
 from qbeconometrics.models.row_weights import Dependence, RowsOfModel, resolve_dependence
-from qbeconometrics.moments.covariance import CovarianceRule
+from qbeconometrics.moments.covariance import CovarianceRule, parse_covariance
 from qbeconometrics.moments.nonlinear import MomentFunction, check_moment_function
 from qbeconometrics.moments.row_covariance import (
     RowCovariance,
@@ -107,4 +110,35 @@ class UserMoments:
             n_params=function.k,
             weights=None if dependence is None else dependence.weights,
             instrument=instrument,
+        )
+
+    def j_stat(
+        self,
+        weight: str = "two-step",
+        cov_type: str = "HC0",
+        cov_kwds: Mapping[str, Any] | None = None,
+        centered: bool | None = None,
+    ) -> JStatistic:
+        """Hansen's J; see `qbeconometrics.diagnostics.overidentification`.
+
+        Parameters
+        ----------
+        weight : {"two-step", "cue"}
+        cov_type, cov_kwds
+            As in `fit`.
+        centered : bool, optional
+            Overrides ``cov_kwds["centered"]``.
+        """
+        rule = parse_covariance(cov_type, cov_kwds)
+        if centered is not None:
+            rule = replace(rule, centered=centered)
+        return nonlinear_j_statistic(
+            self._function,
+            start=self.start_params,
+            rule=rule,
+            prior=self.prior,
+            first_step=self._first_step,
+            weight=weight,
+            covariance=self._covariance(rule, self._dependence(rule)),
+            one_step=self._one_step,
         )

@@ -87,7 +87,7 @@ def test_lists_and_integers_are_understood():
         (lambda p: smooth(p)[:, :1], IdentificationError, "1 moments for 2 parameters"),
         (lambda p: smooth(p) * np.nan, MomentFunctionError, "nothing but NaN"),
         (lambda p: np.where(DATA > 2, np.nan, smooth(p)), MomentFunctionError, "first in row"),
-        (lambda p: "moments", MomentFunctionError, "array of numbers"),
+        (lambda p: "moments", MomentFunctionError, "array of real numbers"),
         (lambda p: None, MomentFunctionError, "momcond"),
     ],
 )
