@@ -332,6 +332,29 @@ class QuasiBayesGMM(UserMoments, Model):  # type: ignore[misc]
         -------
         GMMResults
 
+        Examples
+        --------
+        Two-step estimates of a consumption Euler equation with serially correlated errors:
+
+        >>> import numpy as np
+        >>> import qbeconometrics as qb
+        >>> data = qb.datasets.load("ccapm_euler").assign(const=1.0)
+        >>> def euler(params, growth, returns, instrument):
+        ...     error = params[0] * growth ** -params[1] * returns[:, 0] - 1
+        ...     return instrument * error[:, None]
+        >>> model = qb.QuasiBayesGMM(
+        ...     data["rc"],
+        ...     data[["rm"]],
+        ...     data[["const", "rc_lag", "rb_lag", "rm_lag"]],
+        ...     momcond=euler,
+        ...     param_names=["beta", "gamma"],
+        ...     prior=qb.priors.Uniform([0.5, -5], [1.5, 6]),
+        ... )
+        >>> options = {"cov_type": "HAC", "cov_kwds": {"maxlags": 6}}
+        >>> res = model.fit("rwm", quasi_likelihood="two-step", draws=4000, rng=0, **options)
+        >>> res.mode.round(3).to_dict()
+        {'beta': 0.996, 'gamma': 0.582}
+
         Raises
         ------
         MomentFunctionError, IdentificationError, OptionError, InputError,

@@ -175,10 +175,20 @@ class Race:
         return 1e6 * bound / cost >= CLOSE_ENOUGH * best.score
 
     def best(self, entries: Sequence[Entry]) -> Entry:
-        """Return the entry with the best score, preferring heavy tails where it is close."""
+        """Return the entry with the best score, preferring what does not stick where it is close.
+
+        For linear moments these are heavy tails. A user's moments may be far from linear in the
+        tails, where a chain that proposes from their linearisation sticks, and a pilot too short to
+        get there does not see it: a random walk is then the safe choice, and the plain one among
+        them, since screening saves S only and not the call of the function.
+        """
         top = max(entries, key=lambda entry: entry.score)
         tolerance = CLOSE_ENOUGH if top.effective_share > LITTLE_WORTH else CLOSE_WHEN_WORTH_LITTLE
         close = [entry for entry in entries if entry.score >= tolerance * top.score]
+        walks = [e for e in close if self.samplers[e.settings.sampler].is_random_walk]
+        if walks and not self.compiled:
+            plain = [entry for entry in walks if entry.settings.sampler == "rwm"]
+            return max(plain or walks, key=lambda entry: entry.score)
         modified = [e for e in close if not self.samplers[e.settings.sampler].is_random_walk]
         if not modified:
             return max(close, key=lambda entry: entry.score)
