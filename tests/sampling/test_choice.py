@@ -194,6 +194,13 @@ class TestRace:
         entries = [self.entry(2.0, df=5.0), self.entry(1.0, sampler="rwm")]
         assert race.best(entries).settings.df == 5.0
 
+    def test_with_a_fixed_weight_the_function_is_judged_as_linear_moments_are(
+        self, race_of_function
+    ):
+        race_of_function._target.fixed_root = np.eye(1)
+        entries = [self.entry(1.8, df=5.0), self.entry(2.0, sampler="rwm")]
+        assert race_of_function.best(entries).settings.df == 5.0
+
     def test_all_stuck(self, race):
         entries = [self.entry(0.0, share=0.0), self.entry(0.0, df=2.0, share=0.0)]
         assert race.best(entries).settings.df == 2.0
