@@ -77,7 +77,7 @@ def check_tail(
         return None
     target = posterior.target
     k = target.n_params
-    points = posterior.basis.to_scaled(draw_prior(prior, rng, draws))
+    points = _scaled_prior_draws(posterior, rng, draws)
     distance = np.sum(np.linalg.solve(surrogate.root, (points - mode).T) ** 2, axis=0)
     far = points[distance > 4.0 * stats.chi2.ppf(0.999, k)]
     calls = [far[start : start + CALL_POINTS] for start in range(0, len(far), CALL_POINTS)]
@@ -92,3 +92,18 @@ def check_tail(
         weight = np.exp(likelihood - likelihood.max())
         chosen = far[rng.choice(len(far), size=FAR_POINTS, p=weight / weight.sum())]
     return TailCheck(log_ratio, chosen)
+
+
+def _scaled_prior_draws(posterior: Posterior, rng: np.random.Generator, draws: int) -> FloatArray:
+    """Draws (draws, k) from the prior in scaled coordinates."""
+    if not posterior.prior.is_normal:
+        return posterior.basis.to_scaled(draw_prior(posterior.prior, rng, draws))
+    # Drawn there, since the way from the parameters loses digits where regressors are far from
+    # zero; scaled to a unit diagonal first, since the entries may differ by many powers of ten.
+    arrays = posterior.target.arrays
+    precision = arrays["prior_precision"]
+    scale = np.sqrt(np.diag(precision))
+    root = np.linalg.cholesky(precision / np.outer(scale, scale))
+    normals = rng.standard_normal((draws, len(scale)))
+    points: FloatArray = arrays["prior_mean"] + np.linalg.solve(root.T, normals.T).T / scale
+    return points

@@ -30,8 +30,10 @@ def models(doctor_visits, euler):
     }
 
 
-# The mode does not depend on the draws, so a few will do.
+# The mode does not depend on the draws, so a few will do. Without the determinant the exponential
+# mean has most of its mass in the corners of the box, where one row is nearly all of S.
 @pytest.mark.filterwarnings("ignore::qbeconometrics.exceptions.ConvergenceWarning")
+@pytest.mark.filterwarnings("ignore::qbeconometrics.exceptions.TailWarning")
 @pytest.mark.parametrize("key", ["two_step", "cue"])
 @pytest.mark.parametrize("name", ["docvisits_additive", "ccapm_euler", "ccapm_euler_market_only"])
 def test_mode_standard_errors_and_j(models, name, key):
