@@ -14,6 +14,7 @@ from qbeconometrics.exceptions import NumericalWarning, check_choice
 from qbeconometrics.moments.covariance import CovarianceRule
 from qbeconometrics.moments.linear import LinearMomentStatistic, ScaledRows
 from qbeconometrics.moments.nonlinear import MomentFunction
+from qbeconometrics.moments.row_covariance import RowCovariance
 from qbeconometrics.posterior.mode import find_mode
 from qbeconometrics.posterior.nonlinear import build_nonlinear_posterior
 from qbeconometrics.posterior.quasi_posterior import build_quasi_posterior
@@ -104,6 +105,8 @@ def nonlinear_j_statistic(
     prior: ResolvedPrior,
     first_step: NDArray[np.float64],
     weight: str = "two-step",
+    covariance: RowCovariance | None = None,
+    one_step: NDArray[np.float64] | None = None,
 ) -> JStatistic:
     """Return J of user-written moments, minimised from the first-step estimate.
 
@@ -118,6 +121,8 @@ def nonlinear_j_statistic(
         Covariance whose inverse is the weight of the first step.
     weight : {"two-step", "cue"}
         As in `j_statistic`.
+    covariance, one_step
+        As in `build_nonlinear_posterior`.
 
     Returns
     -------
@@ -133,6 +138,8 @@ def nonlinear_j_statistic(
         prior=replace(no_prior([""] * function.k), lower=prior.lower, upper=prior.upper),
         first_step=first_step,
         dispersed_starts=0,
+        covariance=covariance,
+        one_step=one_step,
     )
     degrees = function.m - function.k
     value = -2.0 * posterior.find_mode().log_density

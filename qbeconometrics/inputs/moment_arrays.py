@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from qbeconometrics.exceptions import check_choice
@@ -36,6 +37,10 @@ class MomentArrays:
         None for arrays.
     n, n_dropped : int
         Rows used; rows left out because of missing values.
+    row_labels : pandas.Index or None
+        Of the rows used.
+    kept : ndarray of bool or None
+        Marks the rows used among the original ones; None if no row was dropped.
     """
 
     endog: FloatArray
@@ -45,6 +50,8 @@ class MomentArrays:
     exog_names: tuple[str, ...] | None
     n: int
     n_dropped: int
+    row_labels: pd.Index | None
+    kept: NDArray[np.bool_] | None
 
 
 def check_moment_arrays(
@@ -72,13 +79,14 @@ def check_moment_arrays(
     tables = [read_table(data, role) for role, data in given.items() if data is not None]
     labels = check_rows_belong_together(tables)
     refuse_infinite(tables, labels)
-    n_dropped = 0
+    n_dropped, kept = 0, None
     if missing == "drop":
         kept = complete_rows(tables)
         if kept is not None:
             refuse_no_rows_left(tables, kept)
             tables = [replace(table, values=keep_rows(table.values, kept)) for table in tables]
             n_dropped = int(len(kept) - kept.sum())
+            labels = None if labels is None else labels[kept]
     else:
         refuse_missing(tables, labels)
     by_role = {table.role: table for table in tables}
@@ -93,6 +101,8 @@ def check_moment_arrays(
         exog_names=regressors.names if regressors else None,
         n=len(values),
         n_dropped=n_dropped,
+        row_labels=labels,
+        kept=kept,
     )
 
 

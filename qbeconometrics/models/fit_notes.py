@@ -8,18 +8,24 @@ import numpy as np
 
 from qbeconometrics.exceptions import InterruptedWarning, NumericalError, TailWarning
 from qbeconometrics.inputs.design import LinearDesign
+from qbeconometrics.posterior.nonlinear import NonlinearPosterior
 from qbeconometrics.posterior.quasi_posterior import QuasiPosterior
 from qbeconometrics.sampling.run import Sample, SampleOptions
 
 # Share of proposals at which a two-way clustered S may fail to be positive definite.
 LARGEST_INDEFINITE_SHARE = 0.01
 
+# A mode this close to the end of a uniform prior, in sds of the normal approximation, is at it.
+AT_EDGE = 0.01
+
 # Posterior sds beyond this many of the normal approximation's are noted.
 WIDE = 1.5
 
 
-def refuse_indefinite_covariance(drawn: Sample, cov_type: str) -> None:
+def refuse_indefinite_covariance(drawn: Sample, cov_type: str, also: str = "") -> None:
     """Refuse a clustered S that is often not positive definite, as two-way S may be.
+
+    `also` says what else the rejections may be due to.
 
     Raises
     ------
@@ -30,8 +36,8 @@ def refuse_indefinite_covariance(drawn: Sample, cov_type: str) -> None:
     proposed = drawn.draws.shape[0] * drawn.draws.shape[1]
     if cov_type == "cluster" and rejected > LARGEST_INDEFINITE_SHARE * proposed:
         raise NumericalError(
-            f"the clustered covariance of the moments was not positive definite at {rejected} of "
-            f"{proposed} proposals; cluster one way, use fewer instruments, or "
+            f"the clustered covariance of the moments was {also}not positive definite at "
+            f"{rejected} of {proposed} proposals; cluster one way, use fewer instruments, or "
             "quasi_likelihood='two-step'"
         )
 
@@ -54,6 +60,28 @@ def tail_notes(drawn: Sample) -> list[str]:
         "The region far from the mode holds a noticeable share of the quasi-posterior (log ratio "
         f"{drawn.tail.log_ratio:.1f} to the mass around the mode): there the prior decides, not "
         "the data. Tighten the prior, or use quasi_likelihood='two-step'."
+    )
+    warnings.warn(sentence, TailWarning, stacklevel=3)
+    return [sentence]
+
+
+def edge_notes(names: list[str], posterior: NonlinearPosterior) -> list[str]:
+    """Warn, and say in the summary, if the mode is at the edge of a uniform prior."""
+    prior, basis = posterior.prior, posterior.basis
+    if prior.lower is None or prior.upper is None:
+        return []
+    mode = basis.to_params(posterior.modes[0].point)
+    root = basis.regressor_map @ posterior.at_mode.root
+    margin = AT_EDGE * np.sqrt(np.sum(root**2, axis=1))
+    ends = np.where(mode - prior.lower < prior.upper - mode, prior.lower, prior.upper)
+    at_edge = np.flatnonzero(np.abs(mode - ends) < margin)
+    if not len(at_edge):
+        return []
+    where = ", ".join(f"{names[j]} = {ends[j]:.6g}" for j in at_edge)
+    sentence = (
+        f"The quasi-posterior is highest at the edge of the uniform prior ({where}): there the "
+        "interval decides, not the data. Unless the parameter cannot lie beyond, use another "
+        "prior, or another quasi_likelihood."
     )
     warnings.warn(sentence, TailWarning, stacklevel=3)
     return [sentence]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,10 +10,14 @@ import patsy
 from numpy.typing import ArrayLike, NDArray
 from statsmodels.base.model import Model
 
-from qbeconometrics.diagnostics.overidentification import JStatistic, nonlinear_j_statistic
 from qbeconometrics.exceptions import OptionError, refuse_unknown_keywords
 from qbeconometrics.inputs.moment_arrays import check_moment_arrays
-from qbeconometrics.models.fit_notes import warn_if_interrupted
+from qbeconometrics.models.fit_notes import (
+    edge_notes,
+    refuse_indefinite_covariance,
+    tail_notes,
+    warn_if_interrupted,
+)
 from qbeconometrics.models.fit_options import (
     FIT_KEYWORDS,
     check_learning_rate,
@@ -22,21 +25,21 @@ from qbeconometrics.models.fit_options import (
     sample_options,
 )
 from qbeconometrics.models.gmm_arguments import (
+    check_functions,
     check_start_in_prior,
-    moment_rule,
     parameter_names,
     start_vector,
 )
 from qbeconometrics.models.gmm_record import gmm_record
 from qbeconometrics.models.linear_gmm import QuasiBayesLinearGMM
-from qbeconometrics.moments.covariance import parse_covariance
-from qbeconometrics.moments.nonlinear import MomentFunction, check_moment_function
+from qbeconometrics.models.row_weights import Dependence
+from qbeconometrics.models.user_moments import UserMoments
+from qbeconometrics.moments.covariance import CovarianceRule, parse_covariance
 from qbeconometrics.posterior.nonlinear import (
     NonlinearPosterior,
     build_nonlinear_posterior,
     check_nonlinear_propriety,
     default_start,
-    first_step_covariance,
 )
 from qbeconometrics.posterior.quasi_posterior import check_weight
 from qbeconometrics.posterior.resolved_prior import resolve_prior_without_scale
@@ -58,7 +61,7 @@ MODEL_KEYWORDS = (
 )
 
 
-class QuasiBayesGMM(Model):  # type: ignore[misc]
+class QuasiBayesGMM(UserMoments, Model):  # type: ignore[misc]
     """Quasi-Bayesian estimation from moment conditions E[g(theta)] = 0 of any form.
 
     The quasi-posterior is that of Chernozhukov and Hong (2003, Journal of Econometrics 115,
@@ -100,7 +103,13 @@ class QuasiBayesGMM(Model):  # type: ignore[misc]
     Notes
     -----
     A point where a moment is NaN or infinite is a rejection that is counted in
-    ``res.sampler_stats["nonfinite"]``. A model is immutable: it calls the function from threads.
+    ``res.sampler_stats["nonfinite"]``, with a warning above 1 %; so is a point where the function
+    raises an ArithmeticError or a LinAlgError. Other exceptions end the fit and name the
+    parameters. The moments may jump, but have to be the same whenever the parameters are.
+
+    A model is immutable. A fit calls the function from one thread at a time, and is done with what
+    it returned before it calls again, so that it may fill one buffer over and over; several fits at
+    the same time need a function that is safe in threads.
 
     Examples
     --------
@@ -141,14 +150,7 @@ class QuasiBayesGMM(Model):  # type: ignore[misc]
     ):
         refuse_unknown_keywords(unknown, MODEL_KEYWORDS, type(self).__name__)
         arrays = check_moment_arrays(endog, exog, instrument, missing=missing)
-        if momcond is None and type(self).momcond is QuasiBayesGMM.momcond:
-            raise OptionError(
-                "give momcond=f with f(params, endog, exog, instrument) -> (n, m), or override the "
-                "method momcond(self, params) in a subclass"
-            )
-        for argument, value in (("momcond", momcond), ("jac", jac)):
-            if value is not None and not callable(value):
-                raise OptionError(f"{argument}={value!r} must be a function")
+        check_functions(momcond, jac, needed=type(self).momcond is QuasiBayesGMM.momcond)
         super().__init__(arrays.endog, arrays.exog, missing="none", hasconst=False)
         self.arrays, self.instrument = arrays, arrays.instrument
         self.endog, self.exog = arrays.endog, arrays.exog
@@ -227,20 +229,9 @@ class QuasiBayesGMM(Model):  # type: ignore[misc]
         derivative: FloatArray = self._jac(params, self.endog, self.exog, self.instrument)
         return derivative
 
-    @cached_property
-    def _function(self) -> MomentFunction:
-        given = self._jac is not None or type(self).jac is not QuasiBayesGMM.jac
-        return check_moment_function(
-            self.momcond, self.jac if given else None, start=self.start_params, n=self.arrays.n
-        )
-
-    def _first_step(self) -> FloatArray:
-        """Covariance (m, m) whose inverse is the weight of the first step."""
-        function, weight = self._function, self._first_step_weight
-        if weight is None:
-            return first_step_covariance(function, self.start_params, self.instrument)
-        checked = check_weight(weight, function.m, "first_step_weight", "moments")
-        return np.asarray(np.linalg.inv(checked), dtype=np.float64)
+    @property
+    def _has_jac(self) -> bool:
+        return self._jac is not None or type(self).jac is not QuasiBayesGMM.jac
 
     def quasi_posterior(
         self,
@@ -261,23 +252,40 @@ class QuasiBayesGMM(Model):  # type: ignore[misc]
             If the function cannot be used; the message says why.
         OptionError, ImproperPosteriorError, NumericalError
         """
-        rule = moment_rule(cov_type, cov_kwds)
-        name = check_quasi_likelihood(quasi_likelihood, weight_matrix)
-        rate = check_learning_rate(learning_rate)
-        check_nonlinear_propriety(self.prior, name)
+        rule = parse_covariance(cov_type, cov_kwds)
+        return self._build(
+            rule,
+            check_quasi_likelihood(quasi_likelihood, weight_matrix),
+            check_learning_rate(learning_rate),
+            weight_matrix,
+        )[0]
+
+    def _build(
+        self,
+        rule: CovarianceRule,
+        quasi_likelihood: str,
+        learning_rate: float,
+        weight_matrix: ArrayLike | str | None,
+    ) -> tuple[NonlinearPosterior, Dependence | None]:
+        """Join checked options to the log quasi-posterior."""
+        check_nonlinear_propriety(self.prior, quasi_likelihood)
         weight = None
         if weight_matrix is not None:
             weight = check_weight(weight_matrix, self._function.m, "weight_matrix", "moments")
-        return build_nonlinear_posterior(
+        dependence = self._dependence(rule)
+        posterior = build_nonlinear_posterior(
             self._function,
             start=self.start_params,
             rule=rule,
-            quasi_likelihood=name,
-            learning_rate=rate,
+            quasi_likelihood=quasi_likelihood,
+            learning_rate=learning_rate,
             prior=self.prior,
-            first_step=self._first_step(),
+            first_step=self._first_step,
             weight_matrix=weight,
+            covariance=self._covariance(rule, dependence),
+            one_step=self._one_step,
         )
+        return posterior, dependence
 
     def fit(
         self,
@@ -306,28 +314,51 @@ class QuasiBayesGMM(Model):  # type: ignore[misc]
             the mean moment only; "da-exact" proposes from the law with the moments linearised and S
             frozen at the current point, which needs the derivative at each proposal. "auto" is the
             winner of a short race in warm-up. All accept by the exact ratio.
-        draws, tune, chains, cores, rng, progressbar
+        draws, tune, chains, cores, rng, progressbar, sampler_kwds
             As in ``QuasiBayesIV.fit``.
         quasi_likelihood : {"cue", "cue-nodet", "two-step"}, optional
-            As in ``QuasiBayesIV.fit``; "two-step" fixes S at the first-step estimate.
-        cov_type : {"HC0", "HC1"}
-            How S, the covariance of sqrt(n) times the mean moment, is estimated.
+            As there; "two-step" fixes S at the first-step estimate.
+        cov_type : {"HC0", "HC1", "nonrobust", "HAC", "cluster"}
+            How S is estimated, as there. "nonrobust" is for moments that are residuals times all
+            instruments (or `exog` without instruments), residual by residual.
         cov_kwds : dict, optional
-            ``{"centered": True}`` subtracts the moments' mean.
+            As there; lags are selected at the first-step estimate, and "groups" are a Series or an
+            array, since there is no data frame whose column they could name.
         learning_rate : float
         weight_matrix : "identity" or array_like, shape (m, m), optional
             Weight for "two-step" instead of the inverse of S.
-        sampler_kwds : dict, optional
-            "df" and "rho" for "da-exact", "unscreened" for "da", as in ``QuasiBayesIV.fit``.
 
         Returns
         -------
         GMMResults
 
+        Examples
+        --------
+        Two-step estimates of a consumption Euler equation with serially correlated errors:
+
+        >>> import numpy as np
+        >>> import qbeconometrics as qb
+        >>> data = qb.datasets.load("ccapm_euler").assign(const=1.0)
+        >>> def euler(params, growth, returns, instrument):
+        ...     error = params[0] * growth ** -params[1] * returns[:, 0] - 1
+        ...     return instrument * error[:, None]
+        >>> model = qb.QuasiBayesGMM(
+        ...     data["rc"],
+        ...     data[["rm"]],
+        ...     data[["const", "rc_lag", "rb_lag", "rm_lag"]],
+        ...     momcond=euler,
+        ...     param_names=["beta", "gamma"],
+        ...     prior=qb.priors.Uniform([0.5, -5], [1.5, 6]),
+        ... )
+        >>> options = {"cov_type": "HAC", "cov_kwds": {"maxlags": 6}}
+        >>> res = model.fit("rwm", quasi_likelihood="two-step", draws=4000, rng=0, **options)
+        >>> res.mode.round(3).to_dict()
+        {'beta': 0.996, 'gamma': 0.582}
+
         Raises
         ------
-        MomentFunctionError, IdentificationError, OptionError, ImproperPosteriorError,
-        NumericalError
+        MomentFunctionError, IdentificationError, OptionError, InputError,
+        ImproperPosteriorError, NumericalError
 
         Warns
         -----
@@ -344,53 +375,25 @@ class QuasiBayesGMM(Model):  # type: ignore[misc]
             sampler_kwds=sampler_kwds,
             progressbar=progressbar,
         )
-        posterior = self.quasi_posterior(
-            quasi_likelihood=quasi_likelihood,
-            cov_type=cov_type,
-            cov_kwds=cov_kwds,
-            learning_rate=learning_rate,
-            weight_matrix=weight_matrix,
-        )
+        rule = parse_covariance(cov_type, cov_kwds)
+        name = check_quasi_likelihood(quasi_likelihood, weight_matrix)
+        rate = check_learning_rate(learning_rate)
+        posterior, dependence = self._build(rule, name, rate, weight_matrix)
         drawn = sample(posterior, options)
+        if dependence is not None and len(dependence.weights.clusters) > 1:
+            refuse_indefinite_covariance(drawn, rule.cov_type, "not finite or ")
         warn_if_interrupted(drawn, options)
         record = gmm_record(
             self,
             posterior,
             drawn,
             options,
-            rule=moment_rule(cov_type, cov_kwds),
-            quasi_likelihood=check_quasi_likelihood(quasi_likelihood, weight_matrix),
-            learning_rate=float(learning_rate),
+            rule=rule,
+            dependence=dependence,
+            quasi_likelihood=name,
+            learning_rate=rate,
+            notes=[*tail_notes(drawn), *edge_notes(self.exog_names, posterior)],
         )
-        results = self.results_class(self, record)
+        results = self.results_class(self, record, cov_kwds)
         results.warn_if_unreliable()
         return results
-
-    def j_stat(
-        self,
-        weight: str = "two-step",
-        cov_type: str = "HC0",
-        cov_kwds: Mapping[str, Any] | None = None,
-        centered: bool | None = None,
-    ) -> JStatistic:
-        """Hansen's J; see `qbeconometrics.diagnostics.overidentification`.
-
-        Parameters
-        ----------
-        weight : {"two-step", "cue"}
-        cov_type, cov_kwds
-            As in `fit`.
-        centered : bool, optional
-            Overrides ``cov_kwds["centered"]``.
-        """
-        rule = moment_rule(cov_type, cov_kwds)
-        if centered is not None:
-            rule = parse_covariance(cov_type, {"centered": centered})
-        return nonlinear_j_statistic(
-            self._function,
-            start=self.start_params,
-            rule=rule,
-            prior=self.prior,
-            first_step=self._first_step(),
-            weight=weight,
-        )

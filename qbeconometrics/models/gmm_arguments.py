@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,26 +10,26 @@ from numpy.typing import NDArray
 
 from qbeconometrics.exceptions import InputError, OptionError
 from qbeconometrics.inputs.moment_arrays import MomentArrays
-from qbeconometrics.moments.covariance import CovarianceRule, parse_covariance
 from qbeconometrics.posterior.resolved_prior import ResolvedPrior
 
 FloatArray = NDArray[np.float64]
 
 
-def moment_rule(cov_type: str, cov_kwds: Mapping[str, Any] | None) -> CovarianceRule:
-    """Return the covariance rule; "nonrobust" is refused.
+def check_functions(momcond: Any, jac: Any, *, needed: bool) -> None:
+    """Refuse a model without moments, or functions that are none.
 
     Raises
     ------
     OptionError
     """
-    rule = parse_covariance(cov_type, cov_kwds)
-    if rule.cov_type == "nonrobust":
+    if momcond is None and needed:
         raise OptionError(
-            f"cov_type={cov_type!r} is for linear moments: moments of other forms have no single "
-            "residual; use 'HC0' or 'HC1'"
+            "give momcond=f with f(params, endog, exog, instrument) -> (n, m), or override the "
+            "method momcond(self, params) in a subclass"
         )
-    return rule
+    for argument, value in (("momcond", momcond), ("jac", jac)):
+        if value is not None and not callable(value):
+            raise OptionError(f"{argument}={value!r} must be a function")
 
 
 def parameter_names(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from qbeconometrics.models.fit_notes import tail_notes
+from qbeconometrics.models.row_weights import Dependence
 from qbeconometrics.moments.covariance import CovarianceRule
 from qbeconometrics.posterior.nonlinear import NonlinearPosterior, nonlinear_moments_exist
 from qbeconometrics.results.fit_record import FitRecord
@@ -23,12 +23,16 @@ def gmm_record(
     options: SampleOptions,
     *,
     rule: CovarianceRule,
+    dependence: Dependence | None,
     quasi_likelihood: str,
     learning_rate: float,
+    notes: list[str],
 ) -> FitRecord:
     """Collect draws, modes and names of one fit."""
     basis = posterior.basis
     root = basis.regressor_map @ drawn.surrogate.root
+    chosen: dict[str, Any] = {} if dependence is None else dependence.options
+    noted = () if dependence is None or not dependence.note else (dependence.note,)
     modes = np.array([mode.point for mode in posterior.modes])
     return FitRecord(
         draws=basis.to_params(drawn.draws),
@@ -47,7 +51,7 @@ def gmm_record(
         moments_exist=nonlinear_moments_exist(model.prior, quasi_likelihood),
         quasi_likelihood=quasi_likelihood,
         cov_type=rule.cov_type,
-        cov_kwds={"centered": rule.centered},
+        cov_kwds={"centered": rule.centered, **chosen},
         learning_rate=learning_rate,
         prior=model.prior.description,
         sampler=drawn.sampler,
@@ -57,7 +61,7 @@ def gmm_record(
         draws_requested=options.draws,
         tune=options.tune,
         interrupted=drawn.interrupted,
-        notes=(*drawn.notes, *tail_notes(drawn)),
+        notes=(*drawn.notes, *noted, *notes),
         n_moments=posterior.size.m,
         modes=basis.to_params(modes),
         mode_log_density=np.array([mode.log_density for mode in posterior.modes]),

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from qbeconometrics.exceptions import OptionError
 from qbeconometrics.inputs.design import LinearDesign
-from qbeconometrics.models.row_weights import Dependence, resolve_dependence
+from qbeconometrics.models.row_weights import Dependence, RowsOfModel, resolve_dependence
 from qbeconometrics.moments.basis import MomentBasis, basis_from_triangle
 from qbeconometrics.moments.cost import choose_form, fits_memory, statistic_numbers
 from qbeconometrics.moments.covariance import CovarianceRule
@@ -71,8 +71,19 @@ class MomentSums:
         """Weights of pairs of rows; None if the rule takes rows as independent."""
         if not rule.is_dependent:
             return None
+        design = self.design
+        rows = RowsOfModel(
+            n=len(design.endog),
+            m=design.instrument.shape[1],
+            k=design.exog.shape[1],
+            labels=design.row_labels,
+            kept=self._kept,
+            frame=self._frame,
+        )
         return resolve_dependence(
-            rule, self.design, first_step=self._basis.centre, kept=self._kept, frame=self._frame
+            rule,
+            rows,
+            lambda: design.instrument * (design.endog - design.exog @ self._basis.centre)[:, None],
         )
 
     def _moments(

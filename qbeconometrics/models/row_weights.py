@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from qbeconometrics.exceptions import InputError, OptionError
-from qbeconometrics.inputs.design import LinearDesign
 from qbeconometrics.inputs.groups import Groups, read_groups
 from qbeconometrics.inputs.time_order import check_time_order
 from qbeconometrics.moments.covariance import CovarianceRule
@@ -25,6 +25,34 @@ from qbeconometrics.moments.lag_windows import (
 FloatArray = NDArray[np.float64]
 
 SELECTORS = {"newey-west": "Newey and West (1994)", "andrews": "Andrews (1991)"}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RowsOfModel:
+    """What is known of the rows of a model, and the words for its moments.
+
+    Attributes
+    ----------
+    n, m, k : int
+        Rows, moments, parameters.
+    labels : pandas.Index or None
+        Of the rows kept.
+    kept : ndarray of bool or None
+        Marks the rows kept among the original ones; None if no row was dropped.
+    frame : DataFrame or None
+        The data of a formula.
+    first_step, what_moments, what_fewer : str
+    """
+
+    n: int
+    m: int
+    k: int
+    labels: pd.Index | None
+    kept: NDArray[np.bool_] | None
+    frame: pd.DataFrame | None = None
+    first_step: str = "two-stage least squares"
+    what_moments: str = "moments, one an instrument"
+    what_fewer: str = "instruments"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,24 +77,17 @@ class Dependence:
 
 def resolve_dependence(
     rule: CovarianceRule,
-    design: LinearDesign,
-    *,
-    first_step: FloatArray,
-    kept: NDArray[np.bool_] | None,
-    frame: pd.DataFrame | None,
+    rows: RowsOfModel,
+    moments_at_first_step: Callable[[], FloatArray],
 ) -> Dependence:
     """Read the groups of a "cluster" rule, or select the lags of a "HAC" rule.
 
     Parameters
     ----------
     rule : CovarianceRule
-    design : LinearDesign
-    first_step : ndarray, shape (k,)
-        The two-stage least squares estimate, whose moments select the lags.
-    kept : ndarray of bool or None
-        Marks the rows kept among the original ones.
-    frame : DataFrame or None
-        The data of a formula.
+    rows : RowsOfModel
+    moments_at_first_step : callable
+        Returns the moments (n, m) that select the lags; called only where they are needed.
 
     Raises
     ------
@@ -76,18 +97,19 @@ def resolve_dependence(
         If there are more lags than rows.
     """
     if rule.cov_type == "cluster":
-        return _clusters(rule, design, kept, frame)
-    check_time_order(design.row_labels, kept)
-    return _lags(rule, design, first_step)
+        return _clusters(rule, rows)
+    check_time_order(rows.labels, rows.kept)
+    return _lags(rule, rows, moments_at_first_step)
 
 
-def _lags(rule: CovarianceRule, design: LinearDesign, first_step: FloatArray) -> Dependence:
+def _lags(
+    rule: CovarianceRule, rows: RowsOfModel, moments_at_first_step: Callable[[], FloatArray]
+) -> Dependence:
     assert rule.kernel is not None
-    n = len(design.endog)
     options: dict[str, Any] = {"kernel": rule.kernel, "maxlags": rule.maxlags}
     note = ""
     if isinstance(rule.maxlags, str):
-        moments = design.instrument * (design.endog - design.exog @ first_step)[:, None]
+        moments = moments_at_first_step()
         if rule.centered:
             moments = moments - moments.mean(axis=0)
     if rule.maxlags == "andrews":
@@ -98,28 +120,26 @@ def _lags(rule: CovarianceRule, design: LinearDesign, first_step: FloatArray) ->
         maxlags = rule.maxlags
         if not isinstance(maxlags, int):
             maxlags = options["maxlags"] = newey_west_lags(moments, rule.kernel)
-        if maxlags >= n:
-            raise OptionError(f"cov_kwds['maxlags']={maxlags} must be below the {n} rows")
+        if maxlags >= rows.n:
+            raise OptionError(f"cov_kwds['maxlags']={maxlags} must be below the {rows.n} rows")
         bandwidth = bandwidth_of_lags(rule.kernel, maxlags)
         chosen = f"maxlags={maxlags}"
     if isinstance(rule.maxlags, str):
         note = (
             f"HAC: {rule.kernel} kernel, {chosen} by the rule of {SELECTORS[rule.maxlags]} from "
-            "the moments at the two-stage least squares estimate."
+            f"the moments at the {rows.first_step} estimate."
         )
-    return Dependence(RowWeights(lags=lag_weights(rule.kernel, bandwidth, n)), options, note, None)
+    weights = RowWeights(lags=lag_weights(rule.kernel, bandwidth, rows.n))
+    return Dependence(weights, options, note, None)
 
 
-def _clusters(
-    rule: CovarianceRule,
-    design: LinearDesign,
-    kept: NDArray[np.bool_] | None,
-    frame: pd.DataFrame | None,
-) -> Dependence:
-    n, m = design.instrument.shape
-    groups = read_groups(rule.groups, labels=design.row_labels, kept=kept, n=n, frame=frame)
+def _clusters(rule: CovarianceRule, rows: RowsOfModel) -> Dependence:
+    m = rows.m
+    groups = read_groups(
+        rule.groups, labels=rows.labels, kept=rows.kept, n=rows.n, frame=rows.frame
+    )
     # Sums over clusters that add up to zero have one dimension less.
-    spare = int(rule.centered or m == design.exog.shape[1])
+    spare = int(rule.centered or m == rows.k)
     fewest = min(groups.counts)
     if fewest < max(m + spare, 2):
         extra = (
@@ -128,8 +148,8 @@ def _clusters(
             else ""
         )
         raise InputError(
-            f"groups {groups.name} has {fewest} clusters but there are {m} moments, one an "
-            f"instrument{extra}: their covariance would be singular. Use fewer instruments, more "
+            f"groups {groups.name} has {fewest} clusters but there are {m} {rows.what_moments}"
+            f"{extra}: their covariance would be singular. Use fewer {rows.what_fewer}, more "
             "clusters, or cov_type='HC0'."
         )
     codes = groups.codes

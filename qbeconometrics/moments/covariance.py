@@ -7,12 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from qbeconometrics.exceptions import OptionError, check_choice, refuse_unknown_keywords
 from qbeconometrics.moments.lag_windows import AUTOMATIC, KERNEL_SYNONYMS, KERNELS
-
-FloatArray = NDArray[np.float64]
 
 # Rules under which rows are independent, then those under which they are not.
 INDEPENDENT_COV_TYPES = ("nonrobust", "HC0", "HC1")
@@ -122,30 +119,3 @@ def _check_maxlags(maxlags: Any) -> int | str:
             f"{', '.join(map(repr, AUTOMATIC))}"
         )
     return int(maxlags)
-
-
-def moment_covariance(
-    moments: FloatArray, mean: FloatArray, rule: CovarianceRule, n_params: int
-) -> FloatArray:
-    """Return S (m, m) from the moments of every row.
-
-    Parameters
-    ----------
-    moments : ndarray, shape (n, m)
-    mean : ndarray, shape (m,)
-        Of `moments` over rows.
-    rule : CovarianceRule
-        "HC0" or "HC1": "nonrobust" has no meaning for moments of unknown form.
-    n_params : int
-
-    Returns
-    -------
-    ndarray, shape (m, m)
-    """
-    n = len(moments)
-    factor = rule.small_sample_factor(n, n_params)
-    S: FloatArray = moments.T @ moments
-    S *= factor / n
-    if rule.centered:
-        S -= factor * (mean[:, None] * mean)
-    return S

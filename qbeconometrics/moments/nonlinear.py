@@ -15,7 +15,7 @@ FloatArray = NDArray[np.float64]
 
 # Central differences: the cube root of the machine precision. The longer steps are for moments with
 # jumps, whose derivative over a short step is zero.
-DIFFERENCE_STEPS = (6e-6, 1e-3, 3e-2)
+DIFFERENCE_STEPS = (6e-6, 1e-3, 3e-2, 3e-1)
 
 _DOUBLE = np.dtype(np.float64)
 
@@ -66,13 +66,17 @@ class MomentFunction:
             If the function raises, or returns another shape than at the start.
         """
         try:
-            moments = self._momcond(params)
-            if type(moments) is not np.ndarray or moments.dtype != _DOUBLE:
-                moments = np.asarray(moments, dtype=np.float64)
+            # A copy, since the function may write to what it is given.
+            moments = self._momcond(params.copy())
         except (ArithmeticError, np.linalg.LinAlgError):
             return None
         except Exception as error:
-            raise MomentFunctionError(_raised("momcond", params, error)) from error
+            raise MomentFunctionError(
+                f"{_raised('momcond', params, error)}. Where the moments cannot be computed, let "
+                "it return NaN: such points are rejected and counted."
+            ) from error
+        if type(moments) is not np.ndarray or moments.dtype != _DOUBLE:
+            moments = _as_numbers(moments, params)
         if moments.shape != self._shape:
             raise MomentFunctionError(
                 f"momcond returned shape {moments.shape} at params={_show(params)}, "
@@ -95,7 +99,7 @@ class MomentFunction:
         if self._jac is None:
             return self._differences(params, relative_step)
         try:
-            derivative = np.asarray(self._jac(params), dtype=np.float64)
+            derivative = np.asarray(self._jac(params.copy()), dtype=np.float64)
         except (ArithmeticError, np.linalg.LinAlgError):
             return None
         except Exception as error:
@@ -155,12 +159,7 @@ def check_moment_function(
             returned = momcond(start.copy())
         except Exception as error:
             raise MomentFunctionError(_raised("momcond", start, error)) from error
-        try:
-            moments = np.asarray(returned, dtype=np.float64)
-        except (TypeError, ValueError) as error:
-            raise MomentFunctionError(
-                f"momcond must return an array of numbers of shape (n, m), not {returned!r:.80}"
-            ) from error
+        moments = _as_numbers(returned, start)
         if moments.ndim != 2 or moments.shape[0] != n:
             raise MomentFunctionError(
                 f"momcond returned shape {moments.shape}; needed is one row an observation and one "
@@ -179,6 +178,29 @@ def check_moment_function(
         if jac is not None and function.jacobian(start) is None:
             raise MomentFunctionError(f"jac returns NaN or infinity at params={_show(start)}")
     return function
+
+
+def _as_numbers(returned: Any, params: FloatArray) -> FloatArray:
+    """Return what a function returned as floats; masked entries become NaN.
+
+    Raises
+    ------
+    MomentFunctionError
+        If it holds something else than real numbers.
+    """
+    try:
+        array = np.asarray(returned)
+        if array.dtype.kind not in "biufO":
+            raise TypeError(f"dtype {array.dtype}")
+        numbers = np.array(array, dtype=np.float64)
+        if np.ma.isMaskedArray(returned):
+            numbers[np.ma.getmaskarray(returned)] = np.nan
+        return numbers
+    except (TypeError, ValueError) as error:
+        raise MomentFunctionError(
+            f"momcond must return an array of real numbers of shape (n, m), not {returned!r:.80} "
+            f"({error}), at params={_show(params)}"
+        ) from error
 
 
 def _not_finite(bad: NDArray[np.bool_], start: FloatArray) -> str:

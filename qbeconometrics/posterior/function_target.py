@@ -12,8 +12,9 @@ from scipy.linalg.blas import dtrsv
 from scipy.linalg.lapack import dpotrf
 
 from qbeconometrics.moments.basis import MomentBasis
-from qbeconometrics.moments.covariance import CovarianceRule, moment_covariance
+from qbeconometrics.moments.covariance import CovarianceRule
 from qbeconometrics.moments.nonlinear import DIFFERENCE_STEPS, MomentFunction
+from qbeconometrics.moments.row_covariance import RowCovariance, row_covariance
 from qbeconometrics.posterior.resolved_prior import ResolvedPrior
 
 FloatArray = NDArray[np.float64]
@@ -87,6 +88,8 @@ class FunctionTarget:
         Whether -1/2 log det S is part of it.
     fixed_root : ndarray, shape (m, m), optional
         Lower factor of an S that does not depend on the parameters.
+    covariance : callable, optional
+        How S is formed from the moments; by default by `rule`, which is then "HC0" or "HC1".
     """
 
     # Of the differences that stand in for a derivative; set where they were found to work.
@@ -102,7 +105,11 @@ class FunctionTarget:
         learning_rate: float,
         determinant: bool,
         fixed_root: FloatArray | None = None,
+        covariance: RowCovariance | None = None,
     ):
+        if covariance is None:
+            covariance = row_covariance(rule, n=function.n, n_params=function.k)
+        self.covariance = covariance
         self.function, self.rule, self.prior, self.basis = function, rule, prior, basis
         self.determinant, self.fixed_root = determinant, fixed_root
         self.factor = learning_rate * function.n
@@ -198,7 +205,7 @@ class FunctionTarget:
         if self.fixed_root is not None:
             root = self.fixed_root
         else:
-            S = moment_covariance(s.moments, s.mean, self.rule, self.function.k)
+            S = self.covariance(s.moments, s.mean)
             # S is symmetric, so its transpose spares LAPACK a copy.
             root, info = dpotrf(S.T, lower=1, clean=0, overwrite_a=1)
             if info != 0:

@@ -21,6 +21,9 @@ FloatArray = NDArray[np.float64]
 # as singular.
 SINGULAR = 1e-13
 
+# Largest change of a steady derivative from one step to the next, as a share of its length.
+LARGEST_CHANGE = 0.5
+
 
 @dataclass(frozen=True, slots=True)
 class LocalNormal:
@@ -40,7 +43,12 @@ class LocalNormal:
     log_determinant: float
 
 
-def linearise(target: FunctionTarget, point: Point, relative_step: float) -> LocalNormal | None:
+def linearise(
+    target: FunctionTarget,
+    point: Point,
+    relative_step: float,
+    derivative: FloatArray | None = None,
+) -> LocalNormal | None:
     """Return the law with g(s) ~ g(t) + G(t)(s - t), S = S(t) and the normal part of the prior.
 
     Its precision is learning_rate n G'S^-1 G + P0 and its mean t - precision^-1 times the gradient.
@@ -51,13 +59,16 @@ def linearise(target: FunctionTarget, point: Point, relative_step: float) -> Loc
     point : Point
     relative_step : float
         Of the differences that stand in for a derivative that the user did not give.
+    derivative : ndarray, shape (m, k), optional
+        In scaled coordinates, if it is known.
 
     Returns
     -------
     LocalNormal or None
         None where the derivative is not finite or the precision is singular.
     """
-    derivative = target.scaled_jacobian(point.params, relative_step)
+    if derivative is None:
+        derivative = target.scaled_jacobian(point.params, relative_step)
     if derivative is None:
         return None
     # Column by column: LAPACK's solves for several columns wake threads, which costs milliseconds.
@@ -80,7 +91,8 @@ def linearise(target: FunctionTarget, point: Point, relative_step: float) -> Loc
 def local_surrogate(target: FunctionTarget, position: FloatArray) -> tuple[NormalSurrogate, float]:
     """Return the law at `position` (k,) and the step of the differences it was found with.
 
-    Longer steps are tried where the shortest finds no derivative, as for moments with jumps.
+    The step is the shortest at which a longer one finds much the same derivative: where moments
+    jump, a short step finds nothing, or a jump as if it were a slope.
 
     Raises
     ------
@@ -95,18 +107,39 @@ def local_surrogate(target: FunctionTarget, position: FloatArray) -> tuple[Norma
                 f"params={target.basis.to_params(position)}; look for moments that are copies of "
                 "others, or give other start_params"
             )
-        for relative_step in DIFFERENCE_STEPS:
-            local = linearise(target, point, relative_step)
-            if local is not None:
-                inverse, _ = dtrtri(local.factor, lower=1)
-                covariance = inverse.T @ inverse
-                root = np.linalg.cholesky((covariance + covariance.T) / 2)
-                precision = local.factor @ local.factor.T
-                return NormalSurrogate(local.mean, precision, root), relative_step
-            if target.function.has_jacobian:
-                break
+        relative_step, derivative = _steady_derivative(target, point.params)
+        local = None
+        if derivative is not None:
+            local = linearise(target, point, relative_step, derivative)
+        if local is not None:
+            inverse, _ = dtrtri(local.factor, lower=1)
+            covariance = inverse.T @ inverse
+            root = np.linalg.cholesky((covariance + covariance.T) / 2)
+            precision = local.factor @ local.factor.T
+            return NormalSurrogate(local.mean, precision, root), relative_step
     raise NumericalError(
         "the moments do not determine the parameters near "
         f"params={target.basis.to_params(position)}: their derivative has not full column rank. "
         "Give other start_params or a normal prior, or check jac"
     )
+
+
+def _steady_derivative(
+    target: FunctionTarget, params: FloatArray
+) -> tuple[float, FloatArray | None]:
+    """Return the step of the differences and the scaled derivative (m, k), None where unusable."""
+    found: tuple[float, FloatArray | None] = (DIFFERENCE_STEPS[0], None)
+    for relative_step in DIFFERENCE_STEPS:
+        derivative = target.scaled_jacobian(params, relative_step)
+        if target.function.has_jacobian:
+            return relative_step, derivative
+        if derivative is None:
+            continue
+        before = found[1]
+        if before is not None:
+            lengths = np.linalg.norm(before, axis=0), np.linalg.norm(derivative, axis=0)
+            change = np.linalg.norm(derivative - before, axis=0)
+            if (lengths[0] > 0).all() and (change < LARGEST_CHANGE * np.maximum(*lengths)).all():
+                return found
+        found = relative_step, derivative
+    return found

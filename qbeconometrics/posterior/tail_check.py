@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from qbeconometrics.posterior.prior_draws import draw_prior, log_prior_constant
 from qbeconometrics.posterior.surrogate import NormalSurrogate
 from qbeconometrics.posterior.target import Posterior
 
@@ -69,19 +70,14 @@ def check_tail(
 
     Returns
     -------
-    TailCheck, or None if the prior is not a proper normal one
+    TailCheck, or None if the prior is flat in some parameter
     """
     prior = posterior.prior
-    if not (prior.is_normal and prior.is_proper):
+    if not prior.is_proper:
         return None
     target = posterior.target
     k = target.n_params
-    # Scaled to a unit diagonal first: the entries may differ by many powers of ten.
-    precision = target.arrays["prior_precision"]
-    scale = np.sqrt(np.diag(precision))
-    root = np.linalg.cholesky(precision / np.outer(scale, scale))
-    normals = rng.standard_normal((draws, k))
-    points = target.arrays["prior_mean"] + np.linalg.solve(root.T, normals.T).T / scale
+    points = _scaled_prior_draws(posterior, rng, draws)
     distance = np.sum(np.linalg.solve(surrogate.root, (points - mode).T) ** 2, axis=0)
     far = points[distance > 4.0 * stats.chi2.ppf(0.999, k)]
     calls = [far[start : start + CALL_POINTS] for start in range(0, len(far), CALL_POINTS)]
@@ -89,10 +85,25 @@ def check_tail(
     log_tail = float(np.logaddexp.reduce(likelihood, initial=-np.inf)) - np.log(draws)
     at_mode = sum(float(part[0]) for part in target.evaluate(mode[None, :]))
     log_volume = 0.5 * k * np.log(2 * np.pi) + np.sum(np.log(np.diag(surrogate.root)))
-    log_prior_constant = np.sum(np.log(np.diag(root) * scale)) - 0.5 * k * np.log(2 * np.pi)
-    log_ratio = float(log_tail - (at_mode + log_volume + log_prior_constant))
+    log_volume += np.linalg.slogdet(posterior.basis.regressor_map)[1]
+    log_ratio = float(log_tail - (at_mode + log_volume + log_prior_constant(prior)))
     chosen = np.empty((0, k))
     if np.isfinite(log_tail):
         weight = np.exp(likelihood - likelihood.max())
         chosen = far[rng.choice(len(far), size=FAR_POINTS, p=weight / weight.sum())]
     return TailCheck(log_ratio, chosen)
+
+
+def _scaled_prior_draws(posterior: Posterior, rng: np.random.Generator, draws: int) -> FloatArray:
+    """Draws (draws, k) from the prior in scaled coordinates."""
+    if not posterior.prior.is_normal:
+        return posterior.basis.to_scaled(draw_prior(posterior.prior, rng, draws))
+    # Drawn there, since the way from the parameters loses digits where regressors are far from
+    # zero; scaled to a unit diagonal first, since the entries may differ by many powers of ten.
+    arrays = posterior.target.arrays
+    precision = arrays["prior_precision"]
+    scale = np.sqrt(np.diag(precision))
+    root = np.linalg.cholesky(precision / np.outer(scale, scale))
+    normals = rng.standard_normal((draws, len(scale)))
+    points: FloatArray = arrays["prior_mean"] + np.linalg.solve(root.T, normals.T).T / scale
+    return points

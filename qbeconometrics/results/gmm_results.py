@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from qbeconometrics.exceptions import OptionError, QBEconometricsError
+from qbeconometrics.results.fit_record import FitRecord
 from qbeconometrics.results.iv_results import IVResults
 from qbeconometrics.results.posterior_results import PosteriorResults
 from qbeconometrics.results.reliability import LARGEST_RHAT
@@ -29,9 +31,17 @@ class GMMResults(PosteriorResults):
         The model that was fitted.
     record : FitRecord
         Draws, names and sentences of the fit.
+    cov_kwds : dict, optional
+        As given to the fit: the record has no groups, which are rows.
     """
 
     title = "Quasi-Bayesian GMM Results"
+
+    def __init__(
+        self, model: Any, record: FitRecord, cov_kwds: Mapping[str, Any] | None = None
+    ) -> None:
+        super().__init__(model, record)
+        self._cov_kwds = dict(cov_kwds or {})
 
     @property
     def mode_bse(self) -> pd.Series:
@@ -75,7 +85,7 @@ class GMMResults(PosteriorResults):
         return self.model.j_stat(
             weight=weight,
             cov_type=self.record.cov_type,
-            cov_kwds=self.record.cov_kwds,
+            cov_kwds=self._cov_kwds,
             centered=centered,
         )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -132,7 +133,8 @@ class Race:
         pilot_draws: int,
         cores: int,
     ):
-        self._target, self._size, self._cores = target, size, cores
+        self._target: Any = target
+        self._size, self._cores = size, cores
         self.samplers = samplers_for(target)
         self._states = [new_state(x, seed) for x, seed in zip(starts, seeds, strict=True)]
         self._root = surrogate.root
@@ -192,10 +194,19 @@ class Race:
         return 1e6 * HAMILTONIAN_WORTH / cost > best.score
 
     def best(self, entries: Sequence[Entry]) -> Entry:
-        """Return the entry with the best score, preferring heavy tails where it is close."""
+        """Return the entry with the best score, preferring what does not stick where it is close.
+
+        These are heavy tails, but for a user's moments with an S that moves: far out both their
+        linearisation and S at the current point mislead, a chain that proposes or screens by them
+        sticks, and a pilot too short to get there does not see it. There it is a plain random walk.
+        """
         top = max(entries, key=lambda entry: entry.score)
         tolerance = CLOSE_ENOUGH if top.effective_share > LITTLE_WORTH else CLOSE_WHEN_WORTH_LITTLE
         close = [entry for entry in entries if entry.score >= tolerance * top.score]
+        walks = [e for e in close if self.samplers[e.settings.sampler].adapts == "random walk"]
+        if walks and not self.compiled and self._target.fixed_root is None:
+            plain = [entry for entry in walks if entry.settings.sampler == "rwm"]
+            return max(plain or walks, key=lambda entry: entry.score)
         modified = [e for e in close if self.samplers[e.settings.sampler].adapts == "nothing"]
         if not modified:
             return max(close, key=lambda entry: entry.score)

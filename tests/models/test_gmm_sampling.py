@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import qbeconometrics as qb
-from qbeconometrics.exceptions import ConvergenceWarning, NumericalWarning, OptionError
+from qbeconometrics.exceptions import ConvergenceWarning, NumericalWarning, OptionError, TailWarning
 
 FOLDER = Path(__file__).parent.parent / "reference_values"
 STORED = json.loads((FOLDER / "reference_quasi_posterior.json").read_text(encoding="utf-8"))
@@ -60,7 +60,9 @@ def test_quadrature_targets(
 def test_only_the_determinant_keeps_the_chains_from_the_edge(euler):
     model = euler(BOTH, -5, 150)
     fit_options = {"sampler": "rwm", "draws": 8000, "tune": 1000, "rng": 0, "progressbar": False}
-    without = model.fit(quasi_likelihood="cue-nodet", **fit_options)
+    with pytest.warns(TailWarning, match=r"edge of the uniform prior \(gamma = 150\)"):
+        without = model.fit(quasi_likelihood="cue-nodet", **fit_options)
+    assert "edge of the uniform prior" in str(without.summary())
     with warnings.catch_warnings():
         # Chains that start at the far mode may take long to leave it.
         warnings.simplefilter("ignore", ConvergenceWarning)

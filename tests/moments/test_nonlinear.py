@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from qbeconometrics.exceptions import IdentificationError, MomentFunctionError
-from qbeconometrics.moments.covariance import CovarianceRule, moment_covariance
+from qbeconometrics.moments.covariance import CovarianceRule
 from qbeconometrics.moments.nonlinear import check_moment_function
+from qbeconometrics.moments.row_covariance import row_covariance
 
 N = 40
 DATA = np.random.default_rng(1).standard_normal((N, 3))
@@ -86,7 +87,7 @@ def test_lists_and_integers_are_understood():
         (lambda p: smooth(p)[:, :1], IdentificationError, "1 moments for 2 parameters"),
         (lambda p: smooth(p) * np.nan, MomentFunctionError, "nothing but NaN"),
         (lambda p: np.where(DATA > 2, np.nan, smooth(p)), MomentFunctionError, "first in row"),
-        (lambda p: "moments", MomentFunctionError, "array of numbers"),
+        (lambda p: "moments", MomentFunctionError, "array of real numbers"),
         (lambda p: None, MomentFunctionError, "momcond"),
     ],
 )
@@ -122,7 +123,7 @@ def test_another_shape_later_is_refused():
 def test_covariance_rules(cov_type, centered):
     moments = smooth(START)
     rule = CovarianceRule(cov_type, centered)
-    S = moment_covariance(moments, moments.mean(axis=0), rule, 2)
+    S = row_covariance(rule, n=N, n_params=2)(moments, moments.mean(axis=0))
     used = moments - moments.mean(axis=0) * centered
     expected = used.T @ used / (N - 2 if cov_type == "HC1" else N)
     np.testing.assert_allclose(S, expected, atol=ROUNDING)

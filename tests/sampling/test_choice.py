@@ -157,6 +157,17 @@ class TestRace:
             posterior.target, size, [surrogate.mean] * 4, seeds, surrogate.mean, surrogate, 100, 1
         )
 
+    @pytest.fixture
+    def race_of_function(self):
+        y = np.random.default_rng(0).standard_normal(50)
+        model = qb.QuasiBayesGMM(
+            y, momcond=lambda p, y, x, z: (y - p[0])[:, None], k_params=1, prior=Normal(0, 1)
+        )
+        posterior = model.quasi_posterior()
+        seeds = np.random.SeedSequence(0).spawn(4)
+        starts = [posterior.find_mode().point] * 4
+        return Race(posterior.target, posterior.size, starts, seeds, posterior.at_mode, 100, 1)
+
     @staticmethod
     def entry(score, sampler="da-exact", df=np.inf, share=0.5):
         return Entry(Settings(sampler, df=df), share, 0.5, score)
@@ -176,6 +187,26 @@ class TestRace:
     def test_a_random_walk_can_win(self, race):
         entries = [self.entry(1.0), self.entry(5.0, sampler="rwm")]
         assert race.best(entries).settings.sampler == "rwm"
+
+    def test_with_a_function_a_plain_random_walk_wins_when_close(self, race_of_function):
+        race = race_of_function
+        entries = [
+            self.entry(2.0, df=5.0, share=0.05),
+            self.entry(1.4, sampler="da", share=0.05),
+            self.entry(1.0, sampler="rwm", share=0.05),
+        ]
+        assert race.best(entries).settings.sampler == "rwm"
+        assert race.best(entries[:2]).settings.sampler == "da"
+        assert race.best(entries[:1]).settings.df == 5.0
+        entries = [self.entry(2.0, df=5.0), self.entry(1.0, sampler="rwm")]
+        assert race.best(entries).settings.df == 5.0
+
+    def test_with_a_fixed_weight_the_function_is_judged_as_linear_moments_are(
+        self, race_of_function
+    ):
+        race_of_function._target.fixed_root = np.eye(1)
+        entries = [self.entry(1.8, df=5.0), self.entry(2.0, sampler="rwm")]
+        assert race_of_function.best(entries).settings.df == 5.0
 
     def test_all_stuck(self, race):
         entries = [self.entry(0.0, share=0.0), self.entry(0.0, df=2.0, share=0.0)]
