@@ -28,6 +28,8 @@ class Loss(ABC):
         Whether the index is in the units of the outcome.
     convex : bool
         Whether it is known to be convex in the index.
+    bounded_score : bool
+        Whether the score is bounded on some side, so that the mean score need not grow with theta.
     """
 
     formula: str = ""
@@ -35,6 +37,7 @@ class Loss(ABC):
     jumps: bool = False
     on_outcome_scale: bool = True
     convex: bool = True
+    bounded_score: bool = True
 
     @property
     @abstractmethod
@@ -61,6 +64,14 @@ class Loss(ABC):
         InputError
             Naming the outcome.
         """
+
+    def sinking_sides(self, endog: FloatArray) -> tuple[FloatArray, FloatArray] | None:
+        """Return how far each index may move, for ever, without its loss rising (two of (n,)).
+
+        Entries are zero or infinite. None: no index can move for ever, so that the risk of a
+        design of full rank grows in every direction.
+        """
+        return None
 
     def centre(self, endog: FloatArray) -> float:
         """Return the index about which the default prior is centred, off the outcome's scale."""

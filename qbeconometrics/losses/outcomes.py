@@ -42,6 +42,10 @@ class Logistic(Loss):
         """Refuse an outcome that is not 0 or 1."""
         refuse_values(endog, (endog == 0) | (endog == 1), name, "0 or 1", "logistic")
 
+    def sinking_sides(self, endog: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Up for a one, down for a zero."""
+        return _binary_sides(endog)
+
     def centre(self, endog: FloatArray) -> float:
         """Return the log odds of the share of ones."""
         return float(logit(endog.mean()))
@@ -83,6 +87,10 @@ class Poisson(Loss):
     def check_endog(self, endog: FloatArray, name: str) -> None:
         """Refuse a negative outcome."""
         refuse_values(endog, endog >= 0, name, "zero or more", "Poisson")
+
+    def sinking_sides(self, endog: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Down for a zero, nowhere else."""
+        return np.where(endog > 0.0, 0.0, -np.inf), np.zeros_like(endog)
 
     def centre(self, endog: FloatArray) -> float:
         """Return the logarithm of the mean."""
@@ -131,5 +139,14 @@ class Hinge(Loss):
         usable = zero_one if zero_one.sum() >= plus_minus.sum() else plus_minus
         refuse_values(endog, usable, name, "0 or 1, or -1 or 1", "hinge")
 
+    def sinking_sides(self, endog: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Up for a one, down for a zero."""
+        return _binary_sides(endog)
+
     def mean(self, index: FloatArray) -> None:
         """Return None: the sign of the index is a class, not a mean."""
+
+
+def _binary_sides(endog: FloatArray) -> tuple[FloatArray, FloatArray]:
+    up = endog > 0.0
+    return np.where(up, 0.0, -np.inf), np.where(up, np.inf, 0.0)

@@ -18,6 +18,7 @@ class Squared(Loss):
 
     label = "squared"
     formula = "(1/2) r^2, r = y - x'theta"
+    bounded_score = False
 
     def value(self, endog: FloatArray, index: FloatArray) -> FloatArray:
         """Return (1/2) r^2."""
@@ -72,7 +73,7 @@ class Quantile(Loss):
 
     def score(self, endog: FloatArray, index: FloatArray) -> FloatArray:
         """Return 1{r < 0} - tau."""
-        return (endog < index) - self.tau
+        return (endog < index).astype(np.float64) - self.tau
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ class Absolute(Loss):
 
     def score(self, endog: FloatArray, index: FloatArray) -> FloatArray:
         """Return the subgradient 2 1{r < 0} - 1."""
-        return 2.0 * (endog < index) - 1.0
+        return 2.0 * (endog < index).astype(np.float64) - 1.0
 
 
 @dataclass(frozen=True)
@@ -161,6 +162,7 @@ class Expectile(Loss):
 
     tau: float = 0.5
     formula = "|tau - 1{r < 0}| r^2, r = y - x'theta"
+    bounded_score = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tau", number_between(self.tau, 0.0, 1.0, "tau"))

@@ -8,7 +8,7 @@ import numpy as np
 
 from qbeconometrics.exceptions import InterruptedWarning, NumericalError, TailWarning
 from qbeconometrics.inputs.design import LinearDesign
-from qbeconometrics.posterior.quasi_posterior import QuasiPosterior
+from qbeconometrics.posterior.target import Posterior
 from qbeconometrics.sampling.run import Sample, SampleOptions
 
 # Share of proposals at which a two-way clustered S may fail to be positive definite.
@@ -42,7 +42,7 @@ def warn_if_interrupted(drawn: Sample, options: SampleOptions) -> None:
         warnings.warn(
             f"interrupted: kept {drawn.draws.shape[1]} of {options.draws} draws a chain",
             InterruptedWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
 
 
@@ -55,7 +55,7 @@ def tail_notes(drawn: Sample) -> list[str]:
         f"{drawn.tail.log_ratio:.1f} to the mass around the mode): there the prior decides, not "
         "the data. Tighten the prior, or use quasi_likelihood='two-step'."
     )
-    warnings.warn(sentence, TailWarning, stacklevel=3)
+    warnings.warn(sentence, TailWarning, stacklevel=4)
     return [sentence]
 
 
@@ -69,7 +69,7 @@ def intercept_notes(design: LinearDesign) -> list[str]:
     return ["The instruments hold a constant but the regressors do not: no intercept is estimated."]
 
 
-def width_notes(names: list[str], posterior: QuasiPosterior, drawn: Sample) -> list[str]:
+def width_notes(names: list[str], posterior: Posterior, drawn: Sample) -> list[str]:
     """Say where the quasi-posterior is much wider than its normal approximation at the mode."""
     if drawn.exact:
         return []

@@ -35,11 +35,11 @@ def record_fit(
     design = model.design
     draws = basis.to_params(drawn.draws)
     draws.flags.writeable = False
+    root = basis.regressor_map @ drawn.surrogate.root
+    mode_cov = root @ root.T
     exact_mean = exact_cov = None
     if drawn.exact:
-        exact_mean = basis.to_params(drawn.surrogate.mean)
-        root = basis.regressor_map @ drawn.surrogate.root
-        exact_cov = root @ root.T
+        exact_mean, exact_cov = basis.to_params(drawn.surrogate.mean), mode_cov
     cov_kwds: dict[str, Any] = {"centered": rule.centered}
     if dependence is not None:
         cov_kwds.update(dependence.options)
@@ -79,4 +79,5 @@ def record_fit(
         notes=tuple(notes),
         moments=posterior.moments if dependence is not None else None,
         strength=None if dependence is None else model._strength(rule, dependence),
+        mode_cov=mode_cov,
     )

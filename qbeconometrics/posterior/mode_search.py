@@ -108,11 +108,11 @@ def _polish(target: FunctionTarget, start: FloatArray) -> Mode:
         if np.max(np.abs(found.x)) < 1.0:  # the coordinates suited the point where it ended
             break
     if not converged:
-        return _descend_simplex(target, point)
+        return descend_simplex(target, point)
     return Mode(point, value, converged)
 
 
-def _descend_simplex(target: FunctionTarget, start: FloatArray) -> Mode:
+def descend_simplex(target: FunctionTarget, start: FloatArray) -> Mode:
     """Search without derivatives, for moments with jumps."""
     try:
         root = local_surrogate(target, start)[0].root

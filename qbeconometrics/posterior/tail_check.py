@@ -69,10 +69,10 @@ def check_tail(
 
     Returns
     -------
-    TailCheck, or None if the prior is not a proper normal one
+    TailCheck, or None if the prior is not a proper normal one, or the density is log-concave
     """
     prior = posterior.prior
-    if not (prior.is_normal and prior.is_proper):
+    if posterior.log_concave or not (prior.is_normal and prior.is_proper):
         return None
     target = posterior.target
     k = target.n_params

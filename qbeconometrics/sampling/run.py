@@ -171,12 +171,12 @@ def sample(posterior: Posterior, options: SampleOptions) -> Sample:
         options = replace(options, cores=1)
     seeds = spawn_seeds(options.rng, options.chains + 1)
     exact = posterior.exactly_normal
+    check_applies(target, options.sampler)
     if options.sampler == INDEPENDENT and not exact:
         raise OptionError(
             "sampler='independent' needs quasi_likelihood='two-step' and a normal or flat prior: "
             "only then is the quasi-posterior exactly normal"
         )
-    check_applies(target, options.sampler)
     samplers = samplers_for(target)
     asked = samplers.get(options.sampler)
     if asked and asked.needs_normal_prior and not posterior.prior.is_normal:
@@ -260,7 +260,10 @@ def _choose(
     else:
         options_kwds = options.sampler_kwds
     reason = "asked for" if sampler == options.sampler else "fall-back"
-    if sampler != "auto" and samplers_for(target)[sampler].is_random_walk:
+    known = samplers_for(target)
+    if sampler == "auto" and len(known) == 1:
+        sampler, reason = next(iter(known)), "the only one for a risk"
+    if sampler != "auto" and known[sampler].is_random_walk:
         unscreened = options_kwds.get("unscreened", UNSCREENED)
         settings = Settings(sampler, proposal_root=surrogate.root, unscreened=unscreened)
         return Choice(settings, reason)
