@@ -42,6 +42,7 @@ class LossPosteriors(LinearMomentsModel):
 
     def _set_loss(self, loss: object, posterior: str, design: LinearDesign) -> None:
         self.posterior = check_choice(posterior, POSTERIORS, "posterior")
+        design.endog.flags.writeable = False  # before a user's function sees it
         self.loss = check_loss(loss, design)
 
     @cached_property

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from qbeconometrics.losses import Loss
 from qbeconometrics.models.fit_notes import tail_notes, width_notes
 from qbeconometrics.moments.covariance import CovarianceRule
@@ -35,7 +33,6 @@ def m_record(
     root = basis.regressor_map @ drawn.surrogate.root
     draws = basis.to_params(drawn.draws)
     draws.flags.writeable = False
-    modes = posterior.modes if isinstance(posterior, NonlinearPosterior) else (drawn.mode,)
     width = width_notes(model.exog_names, posterior, drawn) if rule is not None else []
     return FitRecord(
         draws=draws,
@@ -65,8 +62,6 @@ def m_record(
         tune=options.tune,
         interrupted=drawn.interrupted,
         notes=(*loss_notes(model.loss, model.posterior), *drawn.notes, *tail_notes(drawn), *width),
-        modes=basis.to_params(np.array([mode.point for mode in modes])),
-        mode_log_density=np.array([mode.log_density for mode in modes]),
         mode_cov=root @ root.T,
         loss=model.loss.label,
     )
@@ -75,14 +70,7 @@ def m_record(
 def relabelled_record(model: QuasiBayesM, record: FitRecord) -> FitRecord:
     """Return the record of a fit with linear moments in the words of a loss."""
     notes = (*loss_notes(model.loss, model.posterior), *record.notes)
-    record = replace(
-        record,
-        loss=model.loss.label,
-        notes=notes,
-        instrument_names=(),
-        modes=record.mode[None, :],
-        mode_log_density=None,
-    )
+    record = replace(record, loss=model.loss.label, notes=notes, instrument_names=())
     if model.posterior == "q":
         return record
     # Two-step moments leave out what does not depend on the parameters.

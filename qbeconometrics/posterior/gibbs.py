@@ -93,7 +93,7 @@ def curvature_surrogate(target: RiskTarget, point: FloatArray) -> NormalSurrogat
             eigenvalues = np.linalg.eigvalsh(precision / np.outer(scale, scale))
             if eigenvalues[0] > SINGULAR:
                 covariance = np.asarray(np.linalg.inv(precision), dtype=np.float64)
-                root: FloatArray = np.linalg.cholesky((covariance + covariance.T) / 2)
+                root = np.asarray(np.linalg.cholesky((covariance + covariance.T) / 2), dtype=float)
                 return NormalSurrogate(point, precision, root)
         window *= 2.0
     raise NumericalError(

@@ -55,7 +55,7 @@ def default_window(loss: Loss, endog: FloatArray, index: FloatArray) -> float:
     shape = 1.5 * norm.pdf(middle) ** 2 / (2.0 * middle**2 + 1.0)
     half = len(index) ** (-1 / 3) * norm.ppf(TAIL) ** (2 / 3) * shape ** (1 / 3)
     low, high = np.clip([level - half, level + half], NARROWEST_LEVEL, 1.0 - NARROWEST_LEVEL)
-    return float(spread * (norm.ppf(high) - norm.ppf(low)) / 2.0)
+    return float(spread * (norm.ppf(high) - norm.ppf(low)))
 
 
 def _spread(values: FloatArray) -> float:

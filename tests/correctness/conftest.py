@@ -211,6 +211,12 @@ def weak_problems():
 
 
 @pytest.fixture(scope="session")
+def integrate_over():
+    """Integrate a density in the plane: see `integrate`."""
+    return integrate
+
+
+@pytest.fixture(scope="session")
 def run_until():
     """Sample long enough: see `draw_until`."""
     return draw_until

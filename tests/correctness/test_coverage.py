@@ -90,3 +90,22 @@ def test_iv_poisson():
         sampler="rwm", draws=2500, tune=500, chains=2,
     )  # fmt: skip
     judge("IV-Poisson, n = 500", found)
+
+
+def median_regression(y, x):
+    return qb.QuasiBayesM(y, x, loss=qb.losses.Quantile(0.5), posterior="q")
+
+
+def skewed_regression(rng, n=200):
+    """Errors of median zero, skewed, whose spread grows with the first regressor."""
+    x = np.column_stack([np.ones(n), rng.standard_normal(n), rng.uniform(-1, 1, n)])
+    error = rng.exponential(size=n) - np.log(2.0)
+    return x @ REGRESSION + (0.5 + 0.5 * np.abs(x[:, 1])) * error, x
+
+
+def test_median_regression():
+    found = coverage_of(
+        skewed_regression, median_regression, REGRESSION,
+        sampler="rwm", draws=3000, tune=500, chains=2,
+    )  # fmt: skip
+    judge("median regression, n = 200", found)
