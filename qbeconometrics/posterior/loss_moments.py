@@ -137,10 +137,18 @@ def build_q_posterior(
         prior=prior,
         first_step=exog.T @ exog / len(exog),
         weight_matrix=weight,
-        # From a point where a step function is flat no climb leads to a mode.
-        dispersed_starts=0 if loss.jumps else DISPERSED_STARTS,
+        dispersed_starts=0 if _has_one_root(loss, prior) else DISPERSED_STARTS,
     )
     return _with_searched_mode(posterior, estimate) if loss.jumps else posterior
+
+
+def _has_one_root(loss: Loss, prior: ResolvedPrior) -> bool:
+    """Whether a search from dispersed points has nothing to find.
+
+    The mean score of a convex loss has one root; a second mode, where the criterion is flat and the
+    prior high, is found by the check of the tails. A step function leads no climb anywhere.
+    """
+    return loss.jumps or (loss.convex and prior.is_normal and prior.is_proper)
 
 
 def _with_searched_mode(posterior: NonlinearPosterior, estimate: FloatArray) -> NonlinearPosterior:

@@ -9,7 +9,7 @@ import qbeconometrics as qb
 from qbeconometrics import datasets, losses
 from qbeconometrics.posterior.gibbs import build_gibbs_posterior
 
-ESS = 1_000
+ESS = 800
 # A wrong target must miss by more than twice what a right one may miss by.
 CAUGHT = 2.0
 FIRST = 4_000
