@@ -43,8 +43,10 @@ class Custom(Loss):
     Notes
     -----
     Convexity is not known, so a flat prior is refused, and the search for the mode finds a local
-    one. For a loss that is not a function of a linear index, give the gradient of the loss as
-    moments to `QuasiBayesGMM`.
+    one. A score that falls back to zero for large residuals, such as Tukey's, lets the covariance
+    of the scores vanish far away, where the determinant of ``"cue"`` then draws the Q-posterior:
+    use ``posterior="gibbs"`` for such a loss. For a loss that is not a function of a linear index,
+    give the gradient of the loss as moments to `QuasiBayesGMM`.
 
     Examples
     --------

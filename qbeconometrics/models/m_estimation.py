@@ -96,13 +96,13 @@ class QuasiBayesM(LossPosteriors):
     Median regression of log wages:
 
     >>> import qbeconometrics as qb
-    >>> data = qb.datasets.load("card1995")
+    >>> data = qb.datasets.load("mroz1987").query("inlf == 1")
     >>> model = qb.QuasiBayesM.from_formula(
-    ...     "lwage ~ educ + exper + black", data, loss=qb.losses.Quantile(0.5)
+    ...     "lwage ~ educ + exper", data, loss=qb.losses.Quantile(0.5)
     ... )
-    >>> res = model.fit("rwm", draws=3000, rng=0)
+    >>> res = model.fit("da", draws=4000, rng=0)
     >>> round(float(res.params["educ"]), 2)
-    0.08
+    0.12
     """
 
     results_class = MResults

@@ -128,18 +128,25 @@ def build_q_posterior(
     weight = None
     if weight_matrix is not None:
         weight = check_weight(weight_matrix, function.m, "weight_matrix", "moments")
-    posterior = build_nonlinear_posterior(
-        function,
-        start=estimate,
-        rule=rule,
-        quasi_likelihood=quasi_likelihood,
-        learning_rate=learning_rate,
-        prior=prior,
-        first_step=exog.T @ exog / len(exog),
-        weight_matrix=weight,
-        dispersed_starts=0 if _has_one_root(loss, prior) else DISPERSED_STARTS,
-    )
-    return _with_searched_mode(posterior, estimate) if loss.jumps else posterior
+    try:
+        posterior = build_nonlinear_posterior(
+            function,
+            start=estimate,
+            rule=rule,
+            quasi_likelihood=quasi_likelihood,
+            learning_rate=learning_rate,
+            prior=prior,
+            first_step=exog.T @ exog / len(exog),
+            weight_matrix=weight,
+            dispersed_starts=0 if _has_one_root(loss, prior) else DISPERSED_STARTS,
+        )
+        return _with_searched_mode(posterior, estimate) if loss.jumps else posterior
+    except NumericalError as error:
+        raise NumericalError(
+            f"the scores of the {loss.label} loss do not determine the coefficients, or their "
+            "covariance is singular, at the minimiser of the mean loss: too few rows lie near it "
+            "or on one side of it, as with a tau near 0 or 1 or a small delta. Use posterior='gibbs'"
+        ) from error
 
 
 def _has_one_root(loss: Loss, prior: ResolvedPrior) -> bool:

@@ -14,6 +14,7 @@ from qbeconometrics.exceptions import (
     ImproperPosteriorError,
     InputError,
     LossFunctionError,
+    NumericalError,
     OptionError,
     UnknownKeywordError,
 )
@@ -166,6 +167,11 @@ def test_a_row_of_its_own():
             qb.QuasiBayesM(Y, lone, loss=loss).fit(**SHORT)
     model = qb.QuasiBayesM(Y, lone, loss=losses.Quantile(0.5), posterior="gibbs")
     assert model.fit(**SHORT).params.notna().all()
+
+
+def test_a_quantile_beyond_the_data():
+    with pytest.raises(NumericalError, match=r"quantile \(tau = 0.999\).*too few rows"):
+        qb.QuasiBayesM(Y, X, loss=losses.Quantile(0.999)).fit(**SHORT)
 
 
 @pytest.mark.parametrize(
