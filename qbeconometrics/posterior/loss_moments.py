@@ -145,7 +145,8 @@ def build_q_posterior(
         raise NumericalError(
             f"the scores of the {loss.label} loss do not determine the coefficients, or their "
             "covariance is singular, at the minimiser of the mean loss: too few rows lie near it "
-            "or on one side of it, as with a tau near 0 or 1 or a small delta. Use posterior='gibbs'"
+            "or on one side of it, as with a tau near 0 or 1 or a small delta. Use "
+            "posterior='gibbs'"
         ) from error
 
 

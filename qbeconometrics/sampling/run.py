@@ -262,7 +262,7 @@ def _choose(
     reason = "asked for" if sampler == options.sampler else "fall-back"
     known = samplers_for(target)
     if sampler == "auto" and len(known) == 1:
-        sampler, reason = next(iter(known)), "the only one for a risk"
+        sampler, reason = next(iter(known)), "the only one for the Gibbs posterior of this loss"
     if sampler != "auto" and known[sampler].is_random_walk:
         unscreened = options_kwds.get("unscreened", UNSCREENED)
         settings = Settings(sampler, proposal_root=surrogate.root, unscreened=unscreened)
