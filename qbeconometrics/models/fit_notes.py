@@ -46,14 +46,16 @@ def warn_if_interrupted(drawn: Sample, options: SampleOptions) -> None:
         )
 
 
-def tail_notes(drawn: Sample) -> list[str]:
+def tail_notes(
+    drawn: Sample, remedy: str = "Tighten the prior, or use quasi_likelihood='two-step'."
+) -> list[str]:
     """Warn, and say in the summary, if the region far from the mode matters."""
     if drawn.tail is None or not drawn.tail.noticeable:
         return []
     sentence = (
         "The region far from the mode holds a noticeable share of the quasi-posterior (log ratio "
         f"{drawn.tail.log_ratio:.1f} to the mass around the mode): there the prior decides, not "
-        "the data. Tighten the prior, or use quasi_likelihood='two-step'."
+        f"the data. {remedy}"
     )
     warnings.warn(sentence, TailWarning, stacklevel=4)
     return [sentence]

@@ -16,6 +16,9 @@ from qbeconometrics.sampling.run import Sample, SampleOptions
 if TYPE_CHECKING:
     from qbeconometrics.models.m_estimation import QuasiBayesM
 
+# With scores that grow without bound a fixed weight leaves nothing far from the mode.
+TWO_STEP = "Tighten the prior, or use quasi_likelihood='two-step'."
+
 
 def m_record(
     model: QuasiBayesM,
@@ -33,6 +36,8 @@ def m_record(
     root = basis.regressor_map @ drawn.surrogate.root
     draws = basis.to_params(drawn.draws)
     draws.flags.writeable = False
+    remedy = "Tighten the prior." if rule is None or model.loss.bounded_score else TWO_STEP
+    tails = tail_notes(drawn, remedy)
     width = width_notes(model.exog_names, posterior, drawn) if rule is not None else []
     return FitRecord(
         draws=draws,
@@ -61,7 +66,7 @@ def m_record(
         draws_requested=options.draws,
         tune=options.tune,
         interrupted=drawn.interrupted,
-        notes=(*loss_notes(model.loss, model.posterior), *drawn.notes, *tail_notes(drawn), *width),
+        notes=(*loss_notes(model.loss, model.posterior), *drawn.notes, *tails, *width),
         mode_cov=root @ root.T,
         loss=model.loss.label,
     )

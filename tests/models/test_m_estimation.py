@@ -126,6 +126,7 @@ def test_gibbs_posteriors_of_convex_losses_take_every_prior(loss, prior):
     assert np.isfinite(res.record.log_density).all()
 
 
+@pytest.mark.filterwarnings("ignore::qbeconometrics.exceptions.TailWarning")
 def test_moments_under_heavy_priors():
     separated = (X[:, 1] > 0).astype(float)
     for prior, exists in [(StudentT(1, 0, 1), False), (StudentT(5, 0, 1), True)]:
