@@ -84,6 +84,9 @@ def relabelled_record(model: QuasiBayesM, record: FitRecord) -> FitRecord:
     log_density = record.log_density
     if log_density is not None:
         log_density = log_density - record.learning_rate * smallest
+    if record.exact:
+        reason = "the squared loss and a normal or flat prior make the posterior exactly normal"
+        record = replace(record, sampler_reason=reason)
     return replace(
         record, quasi_likelihood="gibbs", cov_type="", cov_kwds={}, log_density=log_density
     )

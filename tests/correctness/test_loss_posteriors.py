@@ -141,6 +141,7 @@ def test_squared_loss_has_the_closed_form(run_until, agreement_with, law_of):
     model = model_of("squared", "gibbs")
     res = model.fit(learning_rate=RATE, rng=0)
     assert res.record.sampler == "independent"
+    assert "the squared loss" in res.summary().as_text()
     np.testing.assert_allclose(res.params, mean, rtol=1e-10)
     np.testing.assert_allclose(res.bse, sd, rtol=1e-10)
     law = law_of(mean, sd, {0.5: mean})
