@@ -6,9 +6,10 @@
 import logging
 from importlib.metadata import version
 
-from qbeconometrics import datasets, exceptions, moment_functions, priors
+from qbeconometrics import datasets, exceptions, losses, moment_functions, priors
 from qbeconometrics.models.gmm import QuasiBayesGMM
 from qbeconometrics.models.iv import QuasiBayesIV
+from qbeconometrics.models.m_estimation import QuasiBayesM
 from qbeconometrics.versions import show_versions
 
 __version__ = version("qbeconometrics")
@@ -16,9 +17,11 @@ __version__ = version("qbeconometrics")
 __all__ = [
     "QuasiBayesGMM",
     "QuasiBayesIV",
+    "QuasiBayesM",
     "__version__",
     "datasets",
     "exceptions",
+    "losses",
     "moment_functions",
     "priors",
     "show_versions",

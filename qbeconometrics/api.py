@@ -3,9 +3,11 @@
 from qbeconometrics import (
     QuasiBayesGMM,
     QuasiBayesIV,
+    QuasiBayesM,
     __version__,
     datasets,
     exceptions,
+    losses,
     moment_functions,
     priors,
     show_versions,
@@ -14,9 +16,11 @@ from qbeconometrics import (
 __all__ = [
     "QuasiBayesGMM",
     "QuasiBayesIV",
+    "QuasiBayesM",
     "__version__",
     "datasets",
     "exceptions",
+    "losses",
     "moment_functions",
     "priors",
     "show_versions",

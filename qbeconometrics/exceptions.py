@@ -46,6 +46,10 @@ class MomentFunctionError(QBEconometricsError, ValueError):
     """A user-written moment function raised, or returned what cannot be used."""
 
 
+class LossFunctionError(QBEconometricsError, ValueError):
+    """A user-written loss raised, or returned what cannot be used."""
+
+
 class MissingExtraError(QBEconometricsError, ImportError):
     """An optional dependency is not installed; the message names the extra."""
 

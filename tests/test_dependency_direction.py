@@ -17,6 +17,7 @@ ORDER = (
     "moments",
     "moment_functions",
     "priors",
+    "losses",
     "posterior",
     "diagnostics",
     "sampling",

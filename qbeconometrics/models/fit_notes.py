@@ -9,8 +9,9 @@ import numpy as np
 from qbeconometrics.exceptions import InterruptedWarning, NumericalError, TailWarning
 from qbeconometrics.inputs.design import LinearDesign
 from qbeconometrics.posterior.nonlinear import NonlinearPosterior
-from qbeconometrics.posterior.quasi_posterior import QuasiPosterior
-from qbeconometrics.sampling.run import Sample, SampleOptions
+from qbeconometrics.posterior.target import Posterior
+from qbeconometrics.sampling.options import SampleOptions
+from qbeconometrics.sampling.run import Sample
 
 # Share of proposals at which a two-way clustered S may fail to be positive definite.
 LARGEST_INDEFINITE_SHARE = 0.01
@@ -48,20 +49,22 @@ def warn_if_interrupted(drawn: Sample, options: SampleOptions) -> None:
         warnings.warn(
             f"interrupted: kept {drawn.draws.shape[1]} of {options.draws} draws a chain",
             InterruptedWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
 
 
-def tail_notes(drawn: Sample) -> list[str]:
+def tail_notes(
+    drawn: Sample, remedy: str = "Tighten the prior, or use quasi_likelihood='two-step'."
+) -> list[str]:
     """Warn, and say in the summary, if the region far from the mode matters."""
     if drawn.tail is None or not drawn.tail.noticeable:
         return []
     sentence = (
         "The region far from the mode holds a noticeable share of the quasi-posterior (log ratio "
         f"{drawn.tail.log_ratio:.1f} to the mass around the mode): there the prior decides, not "
-        "the data. Tighten the prior, or use quasi_likelihood='two-step'."
+        f"the data. {remedy}"
     )
-    warnings.warn(sentence, TailWarning, stacklevel=3)
+    warnings.warn(sentence, TailWarning, stacklevel=4)
     return [sentence]
 
 
@@ -97,7 +100,7 @@ def intercept_notes(design: LinearDesign) -> list[str]:
     return ["The instruments hold a constant but the regressors do not: no intercept is estimated."]
 
 
-def width_notes(names: list[str], posterior: QuasiPosterior, drawn: Sample) -> list[str]:
+def width_notes(names: list[str], posterior: Posterior, drawn: Sample) -> list[str]:
     """Say where the quasi-posterior is much wider than its normal approximation at the mode."""
     if drawn.exact:
         return []

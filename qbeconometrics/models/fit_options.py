@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from qbeconometrics.exceptions import OptionError, check_choice
 from qbeconometrics.posterior.quasi_posterior import QUASI_LIKELIHOODS
 from qbeconometrics.sampling.chains import default_cores
-from qbeconometrics.sampling.run import SampleOptions, parse_sampler_kwds
+from qbeconometrics.sampling.options import SampleOptions, parse_sampler_kwds
 from qbeconometrics.sampling.seeds import spawn_seeds
 
 FIT_KEYWORDS = (

@@ -9,7 +9,8 @@ from qbeconometrics.moments.covariance import CovarianceRule
 from qbeconometrics.posterior.propriety import moments_exist
 from qbeconometrics.posterior.quasi_posterior import QuasiPosterior
 from qbeconometrics.results.fit_record import FitRecord
-from qbeconometrics.sampling.run import Sample, SampleOptions
+from qbeconometrics.sampling.options import SampleOptions
+from qbeconometrics.sampling.run import Sample
 
 if TYPE_CHECKING:
     from qbeconometrics.models.linear_moments import LinearMomentsModel
@@ -35,11 +36,11 @@ def record_fit(
     design = model.design
     draws = basis.to_params(drawn.draws)
     draws.flags.writeable = False
+    root = basis.regressor_map @ drawn.surrogate.root
+    mode_cov = root @ root.T
     exact_mean = exact_cov = None
     if drawn.exact:
-        exact_mean = basis.to_params(drawn.surrogate.mean)
-        root = basis.regressor_map @ drawn.surrogate.root
-        exact_cov = root @ root.T
+        exact_mean, exact_cov = basis.to_params(drawn.surrogate.mean), mode_cov
     cov_kwds: dict[str, Any] = {"centered": rule.centered}
     if dependence is not None:
         cov_kwds.update(dependence.options)
@@ -79,4 +80,5 @@ def record_fit(
         notes=tuple(notes),
         moments=posterior.moments if dependence is not None else None,
         strength=None if dependence is None else model._strength(rule, dependence),
+        mode_cov=mode_cov,
     )

@@ -10,7 +10,8 @@ from qbeconometrics.models.row_weights import Dependence
 from qbeconometrics.moments.covariance import CovarianceRule
 from qbeconometrics.posterior.nonlinear import NonlinearPosterior, nonlinear_moments_exist
 from qbeconometrics.results.fit_record import FitRecord
-from qbeconometrics.sampling.run import Sample, SampleOptions
+from qbeconometrics.sampling.options import SampleOptions
+from qbeconometrics.sampling.run import Sample
 
 if TYPE_CHECKING:
     from qbeconometrics.models.gmm import QuasiBayesGMM

@@ -38,9 +38,11 @@ from qbeconometrics.models.row_weights import Dependence
 from qbeconometrics.moments.covariance import CovarianceRule, parse_covariance
 from qbeconometrics.posterior.propriety import check_propriety
 from qbeconometrics.posterior.quasi_posterior import QuasiPosterior, build_quasi_posterior
-from qbeconometrics.posterior.resolved_prior import data_scale, resolve_prior
+from qbeconometrics.posterior.resolved_prior import DataScale, data_scale, resolve_prior
 from qbeconometrics.priors import PriorLike
+from qbeconometrics.results.fit_record import FitRecord
 from qbeconometrics.results.posterior_results import PosteriorResults
+from qbeconometrics.sampling.options import SampleOptions
 from qbeconometrics.sampling.run import sample
 
 FloatArray = NDArray[np.float64]
@@ -68,8 +70,12 @@ class LinearMomentsModel(MomentSums, Model):  # type: ignore[misc]
         kept: NDArray[np.bool_] | None = None,
         n_dropped: int = 0,
         frame: pd.DataFrame | None = None,
+        scale: DataScale | None = None,
     ) -> None:
-        """Store a checked design and, for formulas, how to rebuild its regressors, and the data."""
+        """Store a checked design and, for formulas, how to rebuild its regressors, and the data.
+
+        `scale` is that of the default prior; by default that of the design.
+        """
         for array in (design.endog, design.exog, design.instrument):
             array.flags.writeable = False
         super().__init__(design.endog, design.exog, missing="none", hasconst=False)
@@ -80,7 +86,7 @@ class LinearMomentsModel(MomentSums, Model):  # type: ignore[misc]
         self.design = design
         self.instrument = design.instrument
         self.n_dropped = n_dropped
-        self.prior = resolve_prior(prior, data_scale(design))
+        self.prior = resolve_prior(prior, scale or data_scale(design))
         self._kept = kept
         self._recipe = recipe
         self._frame = frame
@@ -277,15 +283,32 @@ class LinearMomentsModel(MomentSums, Model):  # type: ignore[misc]
             sampler_kwds=sampler_kwds,
             progressbar=progressbar,
         )
-        rule = parse_covariance(cov_type, cov_kwds)
-        name = check_quasi_likelihood(quasi_likelihood, weight_matrix)
-        rate = check_learning_rate(learning_rate)
+        record = self._draw(
+            options,
+            parse_covariance(cov_type, cov_kwds),
+            check_quasi_likelihood(quasi_likelihood, weight_matrix),
+            check_learning_rate(learning_rate),
+            weight_matrix,
+        )
+        results = self.results_class(self, record)
+        results.warn_if_unreliable()
+        return results
+
+    def _draw(
+        self,
+        options: SampleOptions,
+        rule: CovarianceRule,
+        quasi_likelihood: str,
+        learning_rate: float,
+        weight_matrix: ArrayLike | str | None,
+    ) -> FitRecord:
+        """Sample with checked options; called by `fit`."""
         dependence = self._dependence(rule)
         posterior = self._build(
             rule,
             dependence,
-            name,
-            rate,
+            quasi_likelihood,
+            learning_rate,
             weight_matrix,
             evaluation="auto",
             evaluations=options.chains * (options.draws + options.tune),
@@ -299,20 +322,17 @@ class LinearMomentsModel(MomentSums, Model):  # type: ignore[misc]
             *tail_notes(drawn),
             *width_notes(self.exog_names, posterior, drawn),
         ]
-        record = record_fit(
+        return record_fit(
             self,
             posterior,
             drawn,
             options,
             rule=rule,
             dependence=dependence,
-            quasi_likelihood=name,
-            learning_rate=rate,
+            quasi_likelihood=quasi_likelihood,
+            learning_rate=learning_rate,
             notes=notes,
         )
-        results = self.results_class(self, record)
-        results.warn_if_unreliable()
-        return results
 
     def _strength(self, rule: CovarianceRule, dependence: Dependence) -> pd.DataFrame | str | None:
         """First stage for the record of a fit; None for models that have none."""

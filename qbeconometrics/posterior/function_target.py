@@ -220,10 +220,15 @@ class FunctionTarget:
             return None
         return Point(s.position, s.params, s.mean, root, quadratic, log_likelihood, s.log_prior)
 
+    def attempt(self, position: FloatArray) -> Point | bool | None:
+        """Evaluate everything: False outside the prior, None where unusable."""
+        screened = self.screen(position)
+        return self.complete(screened) if isinstance(screened, Screened) else screened
+
     def point(self, position: FloatArray) -> Point | None:
         """Evaluate everything; None outside the prior and where unusable."""
-        screened = self.screen(position)
-        return self.complete(screened) if isinstance(screened, Screened) else None
+        found = self.attempt(position)
+        return found if isinstance(found, Point) else None
 
     def remember(self, point: Point) -> None:
         """Keep a point where a chain pauses, so that it need not be evaluated again."""

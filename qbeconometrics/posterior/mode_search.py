@@ -113,7 +113,7 @@ def _polish(target: FunctionTarget, start: FloatArray) -> Mode:
         if np.max(np.abs(found.x)) < 1.0:  # the coordinates suited the point where it ended
             break
     if not converged:
-        return _descend_simplex(target, point)
+        return descend_simplex(target, point)
     return Mode(point, value, converged)
 
 
@@ -159,7 +159,7 @@ def refine(target: FunctionTarget, mode: Mode, root: FloatArray) -> Mode:
     return Mode(objective.position(y), value, mode.converged)
 
 
-def _descend_simplex(target: FunctionTarget, start: FloatArray) -> Mode:
+def descend_simplex(target: FunctionTarget, start: FloatArray) -> Mode:
     """Search without derivatives, for moments with jumps."""
     try:
         root = local_surrogate(target, start)[0].root

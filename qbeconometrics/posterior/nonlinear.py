@@ -66,6 +66,11 @@ class NonlinearPosterior:
         """Never known of moments of unknown form."""
         return False
 
+    @property
+    def log_concave(self) -> bool:
+        """Never known of moments of unknown form."""
+        return False
+
     def find_mode(self) -> Mode:
         """Return the best of the modes found."""
         return self.modes[0]

@@ -63,6 +63,11 @@ class QuasiPosterior:
         return fixed and self.prior.is_normal
 
     @property
+    def log_concave(self) -> bool:
+        """Not even where it is normal, which has a property of its own."""
+        return False
+
+    @property
     def other_modes(self) -> FloatArray:
         """None is searched for: shape (0, k)."""
         return np.empty((0, self.target.n_params))

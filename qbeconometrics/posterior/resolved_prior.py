@@ -37,6 +37,9 @@ class DataScale:
     exog_means, exog_sds, exog_root_mean_squares : ndarray, shape (k,)
     constant : ndarray, shape (k,), or None
         Coefficients that make the constant 1 from the regressors, or None.
+    in_outcome_units : bool
+        False where the index is on a scale of its own, such as log odds: then `endog_sd` is one
+        and `endog_mean` the index of a constant fit.
     """
 
     names: tuple[str, ...]
@@ -47,6 +50,7 @@ class DataScale:
     exog_sds: FloatArray
     exog_root_mean_squares: FloatArray
     constant: FloatArray | None
+    in_outcome_units: bool = True
 
     @property
     def intercept(self) -> int | None:
@@ -206,7 +210,7 @@ def resolve_prior(prior: PriorLike, scale: DataScale) -> ResolvedPrior:
     given = list(prior.values()) if isinstance(prior, Mapping) else [prior]
     if any(isinstance(one, Uniform) for one in given):
         raise OptionError(
-            "priors.Uniform is for user-written moments; with linear moments use Normal or StudentT"
+            "priors.Uniform is for user-written moments; in a regression use Normal or StudentT"
         )
     if prior is None or isinstance(prior, Mapping):
         return _resolve_by_name(dict(prior or {}), scale)
@@ -357,6 +361,8 @@ def _resolve_by_name(by_name: dict[str, Prior], scale: DataScale) -> ResolvedPri
 
 def _default_description(scale: DataScale, *, others: bool) -> str:
     start = "other coefficients: weak default, " if others else "weak default: "
+    if not scale.in_outcome_units:
+        return start + _description_without_units(scale, others=others)
     if scale.constant is None:
         return f"{start}coefficients ~ Normal(0, (2.5 rms(y)/rms(x))^2)"
     slopes = f"{start}slopes ~ Normal(0, (2.5 sd(y)/sd(x))^2)"
@@ -366,3 +372,14 @@ def _default_description(scale: DataScale, *, others: bool) -> str:
         return slopes
     sd = DEFAULT_SCALE * scale.endog_sd
     return f"{slopes}, centred intercept ~ Normal({scale.endog_mean:.4g}, {sd:.4g}^2)"
+
+
+def _description_without_units(scale: DataScale, *, others: bool) -> str:
+    if scale.constant is None:
+        return "coefficients ~ Normal(0, (2.5/rms(x))^2)"
+    if scale.intercept is None:
+        return f"coefficients ~ Normal({scale.endog_mean:.4g} or 0, (2.5/sd(x))^2)"
+    slopes = "slopes ~ Normal(0, (2.5/sd(x))^2)"
+    if others:
+        return slopes
+    return f"{slopes}, centred intercept ~ Normal({scale.endog_mean:.4g}, {DEFAULT_SCALE:g}^2)"

@@ -70,10 +70,10 @@ def check_tail(
 
     Returns
     -------
-    TailCheck, or None if the prior is flat in some parameter
+    TailCheck, or None if the prior is flat in some parameter, or the density is log-concave
     """
     prior = posterior.prior
-    if not prior.is_proper:
+    if posterior.log_concave or not prior.is_proper:
         return None
     target = posterior.target
     k = target.n_params

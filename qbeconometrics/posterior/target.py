@@ -67,6 +67,10 @@ class Posterior(Protocol):
         """Whether the law is normal, so that independent draws can be had."""
 
     @property
+    def log_concave(self) -> bool:
+        """Whether it is known to be so, and then to have no mass far from the mode."""
+
+    @property
     def other_modes(self) -> FloatArray:
         """Further points (points, k) where chains should start."""
 

@@ -125,6 +125,7 @@ def _attributes(record: FitRecord) -> dict[str, str | int | float]:
         "formula": record.formula or "",
         "endog": record.endog_name,
         "nobs": int(record.nobs),
+        "loss": record.loss or "",
         "quasi_likelihood": record.quasi_likelihood,
         "cov_type": record.cov_type,
         "learning_rate": float(record.learning_rate),

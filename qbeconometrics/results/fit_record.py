@@ -43,7 +43,7 @@ class FitRecord:
     moments_exist : tuple of bool
         Whether the posterior mean exists, and whether the posterior variance does.
     quasi_likelihood, cov_type : str
-        Names of the options of the fit.
+        Names of the options of the fit; "gibbs" and an empty text for a Gibbs posterior.
     cov_kwds : dict
         Options of the covariance.
     learning_rate : float
@@ -74,6 +74,8 @@ class FitRecord:
         Local maxima that were found, best first, shape (mode, parameter), and how high they are.
     mode_cov : ndarray or None
         Covariance of the normal approximation at the mode, shape (parameter, parameter).
+    loss : str or None
+        Name of the loss, where there is one.
 
     Raises
     ------
@@ -114,6 +116,7 @@ class FitRecord:
     modes: FloatArray | None = None
     mode_log_density: FloatArray | None = None
     mode_cov: FloatArray | None = None
+    loss: str | None = None
 
     def __post_init__(self) -> None:
         k = len(self.param_names)

@@ -65,8 +65,13 @@ def left_rows(record: FitRecord) -> list[Row]:
     return [
         ("Dep. Variable", record.endog_name),
         ("Model", record.model_name),
+        *([("Loss", record.loss)] if record.loss else []),
         ("Quasi-likelihood", record.quasi_likelihood),
-        ("Covariance", covariance_label(record.cov_type, record.cov_kwds)),
+        *(
+            [("Covariance", covariance_label(record.cov_type, record.cov_kwds))]
+            if record.cov_type
+            else []
+        ),
         *dependence_rows(record.cov_kwds),
         ("Learning rate", f"{record.learning_rate:.4g}"),
         ("Prior", prior_label(record.prior)),

@@ -43,7 +43,7 @@ class _Chain:
 
     __slots__ = ("counters", "current", "rng", "target", "tuning")
 
-    def __init__(self, target: FunctionTarget, state: ChainState):
+    def __init__(self, target: Any, state: ChainState):
         bits = np.random.PCG64(0)
         bits.state = cast(Any, state.generator)
         self.target, self.rng = target, np.random.Generator(bits)
@@ -52,7 +52,8 @@ class _Chain:
         point = target.recall(state.position)
         if point is None:
             raise NumericalError("the quasi-posterior is not finite where a chain stands")
-        self.current: Point = point
+        # Of the target's kind.
+        self.current: Any = point
 
     def adapt(self, acceptance: float, goal: float) -> None:
         """Move the scale of the random walk towards the goal."""
@@ -116,10 +117,9 @@ def _plain_step(chain: _Chain, position: FloatArray) -> float:
     log_uniform = _log_uniform(chain.rng)
     counters[PROPOSED] += 1
     counters[PASSED] += 1
-    screened = chain.target.screen(position)
-    if screened is False:
+    point = chain.target.attempt(position)
+    if point is False:
         return 0.0
-    point = chain.target.complete(screened) if isinstance(screened, Screened) else None
     if point is None:
         counters[NONFINITE] += 1
         return 0.0
@@ -255,3 +255,6 @@ FUNCTION_SAMPLERS: dict[str, Sampler] = {
     "da-exact": Sampler(_linearised, _cost_linearised, "nothing", False),
     "hmc": Sampler(function_hamiltonian, _cost_hamiltonian, "hamiltonian", False),
 }
+
+# A risk has no covariance that could be frozen.
+RISK_SAMPLERS: dict[str, Sampler] = {"rwm": FUNCTION_SAMPLERS["rwm"]}

@@ -6,13 +6,16 @@ from collections.abc import Mapping
 
 from qbeconometrics.exceptions import OptionError
 from qbeconometrics.posterior.function_target import FunctionTarget
+from qbeconometrics.posterior.risk_target import RiskTarget
 from qbeconometrics.posterior.target import Target
-from qbeconometrics.sampling.function_samplers import FUNCTION_SAMPLERS
+from qbeconometrics.sampling.function_samplers import FUNCTION_SAMPLERS, RISK_SAMPLERS
 from qbeconometrics.sampling.samplers import SAMPLERS, Sampler
 
 
 def samplers_for(target: Target) -> Mapping[str, Sampler]:
-    """Return the samplers by name: compiled for linear moments, in Python for a user's function."""
+    """Return the samplers by name: compiled for linear moments, in Python for the others."""
+    if isinstance(target, RiskTarget):
+        return RISK_SAMPLERS
     return FUNCTION_SAMPLERS if isinstance(target, FunctionTarget) else SAMPLERS
 
 
@@ -24,8 +27,13 @@ def check_applies(target: Target, sampler: str) -> None:
     OptionError
     """
     known = samplers_for(target)
+    if isinstance(target, RiskTarget) and sampler != "auto" and sampler not in known:
+        raise OptionError(
+            f"sampler={sampler!r} needs the covariance of moments, which the Gibbs posterior of "
+            "this loss does not have; use 'rwm' or 'auto', or posterior='q'"
+        )
     if sampler in SAMPLERS and sampler not in known:
         raise OptionError(
-            f"sampler={sampler!r} is for linear moments; with user-written moments use "
+            f"sampler={sampler!r} is for linear moments; with moments of other forms use "
             f"'auto', {', '.join(map(repr, known))}"
         )

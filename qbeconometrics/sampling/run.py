@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,8 +14,6 @@ from qbeconometrics.exceptions import (
     NumericalError,
     NumericalWarning,
     OptionError,
-    check_choice,
-    refuse_unknown_keywords,
 )
 from qbeconometrics.moments.cost import ProblemSize
 from qbeconometrics.posterior.mode import Mode
@@ -34,12 +31,10 @@ from qbeconometrics.sampling.choose import (
     first_map,
     race_modified,
 )
+from qbeconometrics.sampling.options import INDEPENDENT, SAMPLER_KEYWORDS, SampleOptions
 from qbeconometrics.sampling.progress import ProgressDisplay
 from qbeconometrics.sampling.registry import check_applies, samplers_for
 from qbeconometrics.sampling.samplers import (
-    LENGTH,
-    SAMPLERS,
-    TARGET_ACCEPT,
     UNSCREENED,
     Settings,
 )
@@ -48,44 +43,11 @@ from qbeconometrics.sampling.state import new_state
 
 FloatArray = NDArray[np.float64]
 
-INDEPENDENT = "independent"
-SAMPLER_NAMES = ("auto", *SAMPLERS, INDEPENDENT)
 PILOT_DRAWS = (100, 500)
-SAMPLER_KEYWORDS = {
-    "da": ("unscreened",),
-    "da-exact": ("df", "rho"),
-    "da-approx": ("df", "rho"),
-    "hmc": ("target_accept", "length"),
-}
 FUNCTION_PILOT_DRAWS = (60, 150)
 
 # Below this reciprocal condition number the proposal without prior is refused.
 SINGULAR = 1e-12
-
-
-@dataclass(frozen=True, slots=True)
-class SampleOptions:
-    """Checked arguments of a fit that concern sampling.
-
-    Attributes
-    ----------
-    sampler : str
-    draws, tune, chains, cores : int
-    rng : int, SeedSequence, BitGenerator, Generator or None
-    sampler_kwds : dict
-        "df" and "rho", for the modified samplers; "unscreened", for "da"; "target_accept" and
-        "length", for "hmc".
-    progressbar : bool or None
-    """
-
-    sampler: str
-    draws: int
-    tune: int
-    chains: int
-    cores: int
-    rng: Any
-    sampler_kwds: dict[str, Any]
-    progressbar: bool | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,56 +90,6 @@ class Sample:
     notes: tuple[str, ...] = field(default=())
 
 
-def parse_sampler_kwds(sampler: str, sampler_kwds: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Check `sampler` and its keywords; fill the defaults in.
-
-    Raises
-    ------
-    OptionError
-        For an unknown sampler, keyword or value.
-    """
-    check_choice(sampler, SAMPLER_NAMES, "sampler")
-    if sampler_kwds is not None and not isinstance(sampler_kwds, Mapping):
-        raise OptionError(f"sampler_kwds must be a dict such as {{'df': 5}}, not {sampler_kwds!r}")
-    keywords = dict(sampler_kwds or {})
-    known = SAMPLER_KEYWORDS.get(sampler, ())
-    if keywords and not known:
-        raise OptionError(
-            f"sampler_kwds={keywords!r} does not apply to sampler={sampler!r}; 'df' and 'rho' are "
-            "for sampler='da-exact' or 'da-approx', 'unscreened' for 'da', 'target_accept' and "
-            "'length' for 'hmc'"
-        )
-    refuse_unknown_keywords(keywords, known, f"sampler_kwds with sampler={sampler!r}")
-    df, rho = keywords.get("df", "auto"), keywords.get("rho", "auto")
-    if df != "auto" and not (_is_number(df) and df > 0):
-        raise OptionError(f"sampler_kwds['df']={df!r} must be 'auto', a positive number or inf")
-    if rho != "auto" and not (_is_number(rho) and 0 <= rho < 1):
-        raise OptionError(f"sampler_kwds['rho']={rho!r} must be 'auto' or a number in [0, 1)")
-    every = keywords.get("unscreened", UNSCREENED)
-    if isinstance(every, bool) or not isinstance(every, (int, np.integer)) or every < 0:
-        raise OptionError(f"sampler_kwds['unscreened']={every!r} must be a whole number, 0 or more")
-    accept = keywords.get("target_accept", TARGET_ACCEPT)
-    if not (_is_number(accept) and 0 < accept < 1):
-        raise OptionError(
-            f"sampler_kwds['target_accept']={accept!r} must be between 0 and 1, such as 0.9"
-        )
-    length = keywords.get("length", LENGTH)
-    if not (_is_number(length) and 0 < length < np.inf):
-        raise OptionError(f"sampler_kwds['length']={length!r} must be a positive number")
-    filled = {
-        "df": df,
-        "rho": rho,
-        "unscreened": int(every),
-        "target_accept": float(accept),
-        "length": float(length),
-    }
-    return {word: filled[word] for word in known}
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
-
-
 def sample(posterior: Posterior, options: SampleOptions) -> Sample:
     """Draw from a quasi-posterior.
 
@@ -195,12 +107,12 @@ def sample(posterior: Posterior, options: SampleOptions) -> Sample:
         options = replace(options, cores=1)
     seeds = spawn_seeds(options.rng, options.chains + 1)
     exact = posterior.exactly_normal
+    check_applies(target, options.sampler)
     if options.sampler == INDEPENDENT and not exact:
         raise OptionError(
             "sampler='independent' needs quasi_likelihood='two-step' and a normal or flat prior: "
             "only then is the quasi-posterior exactly normal"
         )
-    check_applies(target, options.sampler)
     samplers = samplers_for(target)
     asked = samplers.get(options.sampler)
     if asked and asked.needs_normal_prior and not posterior.prior.is_normal:
@@ -284,7 +196,10 @@ def _choose(
     else:
         options_kwds = options.sampler_kwds
     reason = "asked for" if sampler == options.sampler else "fall-back"
-    adapts = "nothing" if sampler == "auto" else samplers_for(target)[sampler].adapts
+    known = samplers_for(target)
+    if sampler == "auto" and len(known) == 1:
+        sampler, reason = next(iter(known)), "the only one for the Gibbs posterior of this loss"
+    adapts = "nothing" if sampler == "auto" else known[sampler].adapts
     if adapts == "hamiltonian":
         return Choice(
             Settings(

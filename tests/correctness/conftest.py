@@ -7,7 +7,8 @@ import pytest
 
 import qbeconometrics as qb
 from qbeconometrics.diagnostics import convergence
-from qbeconometrics.sampling.run import SampleOptions, parse_sampler_kwds, sample
+from qbeconometrics.sampling.options import SampleOptions, parse_sampler_kwds
+from qbeconometrics.sampling.run import sample
 
 STANDARD_ERRORS = 4.0
 CHAINS = 4
@@ -208,6 +209,12 @@ class WeakProblem:
 def weak_problems():
     """By the number of excluded instruments: 1 makes m = k, 2 makes m > k."""
     return {excluded: WeakProblem(excluded) for excluded in (1, 2)}
+
+
+@pytest.fixture(scope="session")
+def integrate_over():
+    """Integrate a density in the plane: see `integrate`."""
+    return integrate
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,8 @@ import numpy as np
 
 import qbeconometrics as qb
 from qbeconometrics.diagnostics.convergence import bulk_ess
-from qbeconometrics.sampling.run import SampleOptions, parse_sampler_kwds, sample
+from qbeconometrics.sampling.options import SampleOptions, parse_sampler_kwds
+from qbeconometrics.sampling.run import sample
 
 DESIGNS = ((500, 3), (500, 10), (1_000, 20))
 SAMPLERS = ("rwm", "da", "da-exact", "da-approx")

@@ -23,11 +23,57 @@ class Driver:
     name: str
     construct: Callable
     from_formula: Callable
+    instruments: bool = True
+    moments: bool = True
+
+    @property
+    def formula(self):
+        """A good formula for the clean frame."""
+        return f"wage ~ exper + union + {'[educ ~ near + quarter]' if self.instruments else 'educ'}"
+
+
+def without_instruments(name, *, moments=True, **options):
+    """A driver of a class that takes no instruments; those of the clean data are left aside."""
+
+    def construct(endog, exog, instrument=None, **others):
+        return qb.QuasiBayesM(endog, exog, **options, **others)
+
+    def from_formula(formula, data, **others):
+        return qb.QuasiBayesM.from_formula(formula, data, **options, **others)
+
+    return Driver(name, construct, from_formula, instruments=False, moments=moments)
 
 
 DRIVERS = [
     Driver("QuasiBayesIV", qb.QuasiBayesIV, qb.QuasiBayesIV.from_formula),
+    without_instruments("QuasiBayesM squared", loss=qb.losses.Squared()),
+    without_instruments("QuasiBayesM Huber", loss=qb.losses.Huber(2.0)),
+    without_instruments(
+        "QuasiBayesM Gibbs", moments=False, loss=qb.losses.Quantile(0.5), posterior="gibbs"
+    ),
 ]
+
+
+# Words in the names of tests, or of their cases, about what a class may not take.
+ABOUT_INSTRUMENTS = ("instrument",)
+ABOUT_MOMENTS = ("cov_type", "cov_kwds", "HAC", "cluster", "weight", "quasi_likelihood", "improper")
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leave out what asks about instruments or moments where a class takes none."""
+
+    def is_left_out(item):
+        driver = item.callspec.params.get("driver") if hasattr(item, "callspec") else None
+        if not isinstance(driver, Driver):
+            return False
+        words = () if driver.instruments else ABOUT_INSTRUMENTS
+        words += () if driver.moments else ABOUT_MOMENTS
+        return any(word in item.name for word in words)
+
+    left_out = [item for item in items if is_left_out(item)]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
+
 
 SHORT_FIT = {"draws": 20, "tune": 20, "chains": 1, "cores": 1, "rng": 0, "progressbar": False}
 

@@ -7,8 +7,6 @@ import pytest
 import qbeconometrics as qb
 from qbeconometrics.exceptions import QBEconometricsError
 
-FORMULA = "wage ~ exper + union + [educ ~ near + quarter]"
-
 
 def put(block, row, column, value):
     """Change one entry of one block; `column` None is the outcome."""
@@ -139,7 +137,7 @@ BAD_ARRAYS = {
         "InputError",
         "2 columns named 'educ'",
     ),
-    "same name, other numbers": (
+    "same name, other numbers, of an instrument": (
         replace("instrument", lambda z: z.rename(columns={"near": "educ"})),
         "InputError",
         "'educ' of instrument holds other numbers",
@@ -240,8 +238,8 @@ def test_infinite_values_are_refused_also_when_rows_are_dropped(driver, clean, b
 @pytest.mark.parametrize("missing", ["none", "raise"])
 def test_missing_values_are_refused_unless_dropped(driver, clean, missing, refused):
     given = clean.blocks()
-    given["instrument"].iloc[4, 3] = np.nan
-    with refused("InputError", "'near' of instrument is missing.*'p4'.*missing='drop'"):
+    given["exog"].iloc[4, 3] = np.nan
+    with refused("InputError", "'educ' of exog is missing.*'p4'.*missing='drop'"):
         driver.construct(**given, missing=missing)
     driver.construct(**given, missing="drop")
 
@@ -267,7 +265,7 @@ def test_bad_options_of_the_model_are_refused(driver, clean, options, error, wor
     with refused(error, words):
         driver.construct(**clean.blocks(), **options)
     with refused(error, words):
-        driver.from_formula(FORMULA, clean.frame, **options)
+        driver.from_formula(driver.formula, clean.frame, **options)
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-FORMULA = "wage ~ exper + union + [educ ~ near + quarter]"
-
 
 def _read_only(block):
     array = block.to_numpy().copy()
@@ -75,7 +73,7 @@ def test_inputs_are_never_modified(driver, clean, short_fit):
     frame = clean.frame.copy()
     short_fit(driver.construct(**given, missing="drop"))
     short_fit(driver.construct(**raw, missing="drop"))
-    short_fit(driver.from_formula(FORMULA, clean.frame))
+    short_fit(driver.from_formula(driver.formula, clean.frame))
     for name in given:
         assert before[name].equals(given[name])
         np.testing.assert_array_equal(raw[name], raw_before[name])
