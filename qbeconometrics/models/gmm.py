@@ -309,7 +309,7 @@ class QuasiBayesGMM(UserMoments, Model):  # type: ignore[misc]
 
         Parameters
         ----------
-        sampler : {"auto", "rwm", "da", "da-exact"}
+        sampler : {"auto", "rwm", "da", "da-exact", "hmc"}
             "rwm" is random-walk Metropolis; "da" screens its proposals with S frozen, which needs
             the mean moment only; "da-exact" proposes from the law with the moments linearised and S
             frozen at the current point, which needs the derivative at each proposal. "auto" is the

@@ -207,11 +207,13 @@ class LinearMomentsModel(MomentSums, Model):  # type: ignore[misc]
 
         Parameters
         ----------
-        sampler : {"auto", "rwm", "da", "da-exact", "da-approx", "independent"}
+        sampler : {"auto", "rwm", "da", "da-exact", "da-approx", "hmc", "independent"}
             "da" is delayed-acceptance random-walk Metropolis (following Tanaka, arXiv 2504.11761);
             "da-exact" and "da-approx" are the modified forms for linear moments (following Tanaka,
             arXiv 2511.17117), by default with Student-t proposals, which are our addition; "rwm" is
-            plain Metropolis; "independent" is exact and needs a fixed weight. "auto" is
+            plain Metropolis; "hmc" is Hamiltonian Monte Carlo with the analytic gradient, in
+            coordinates learnt in warm-up (their radial stretching is ours), for many coefficients;
+            "independent" is exact and needs a fixed weight. "auto" is
             "independent" where that applies, else the winner of a short race in warm-up.
         draws, tune : int
             Draws a chain that are kept, and before them draws that are thrown away.
@@ -243,7 +245,9 @@ class LinearMomentsModel(MomentSums, Model):  # type: ignore[misc]
             normal proposal) and "rho", the share kept of the current position; both "auto" by
             default. For "da": "unscreened", one step in so many that skips the screening and has
             a scattered scale (default 20; 0 is the plain algorithm): a screened chain hardly ever
-            changes between distant modes.
+            changes between distant modes. For "hmc": "target_accept", the acceptance rate that its
+            step is adapted to (default 0.9), and "length" of its trajectories in coordinates in
+            which the quasi-posterior is nearly standard normal (default 2.2).
         progressbar : bool, optional
             None shows a bar on terminals when the run takes longer than a second.
 

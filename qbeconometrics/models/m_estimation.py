@@ -218,9 +218,9 @@ class QuasiBayesM(LossPosteriors):
 
         Parameters
         ----------
-        sampler : {"auto", "rwm", "da", "da-exact", "da-approx", "independent"}
+        sampler : {"auto", "rwm", "da", "da-exact", "da-approx", "hmc", "independent"}
             As in ``QuasiBayesIV.fit``. "da-approx" and "independent" are for the squared loss only;
-            the Gibbs posterior of another loss takes "rwm", which "auto" then is.
+            the Gibbs posterior of another loss takes "rwm" and "hmc".
         draws, tune, chains, cores, rng, sampler_kwds, progressbar
             As in ``QuasiBayesIV.fit``.
         quasi_likelihood : {"cue", "cue-nodet", "two-step"}, optional

@@ -131,11 +131,11 @@ class RiskTarget:
     def log_density_and_gradient(self, position: FloatArray) -> tuple[float, FloatArray]:
         """Return the log density and its gradient (k,), a subgradient at kinks.
 
-        Minus infinity with a zero gradient where a loss is not finite.
+        NaN with a zero gradient where a loss is not finite.
         """
         found = self.attempt(position)
         if found is None:
-            return -math.inf, np.zeros(self.n_params)
+            return math.nan, np.zeros(self.n_params)
         score = self.loss.score(self.endog, self.index(position))
         gradient = -self.learning_rate * (score @ self._regressors)
         return found.log_density, gradient - self.prior_derivatives(position)[0]

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from qbeconometrics.diagnostics.convergence import bulk_ess, tail_ess
 from qbeconometrics.kernels.reference.hmc import NormalisingMap
 from qbeconometrics.moments.cost import ProblemSize
+from qbeconometrics.posterior.risk_target import RiskTarget
 from qbeconometrics.posterior.surrogate import NormalSurrogate
 from qbeconometrics.posterior.target import Target
 from qbeconometrics.sampling.adaptation import warm_up
@@ -31,6 +32,7 @@ DF_CANDIDATES = (2.0, 5.0, 20.0, 50.0, np.inf)
 FEW_DF_CANDIDATES = (2.0, 5.0, 20.0)  # where evaluations call a user's function
 RHO_CANDIDATES = (0.5, 0.8, 0.95)
 PILOT_CHAINS = 4
+MANY_PARAMETERS = 8  # where trajectories overtake a random walk
 LOW_ACCEPTANCE = 0.25
 # A chain that is stuck overstates its own effective sample size: among candidates whose scores are
 # this close to the best, the heaviest tails win.
@@ -44,6 +46,9 @@ RANDOM_WALK_PASSES = 0.3
 # What Hamiltonian Monte Carlo is worth a draw where the others stall, and at how many gradients.
 HAMILTONIAN_WORTH = 0.3
 HAMILTONIAN_GRADIENTS = 10.0
+# Below this many effective draws a draw the others have stalled, and a pilot of "hmc", which is
+# longer than theirs, would not change the choice.
+STALLED = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +157,7 @@ class Race:
         if self.samplers[settings.sampler].adapts != "nothing":
             settings, run = warm_up(
                 self._target,
-                replace(settings, proposal_root=self._root, normalising_map=self._map),
+                replace(settings, proposal_root=self._root),
                 states,
                 self._pilot_draws,
                 cores=self._cores,
@@ -187,6 +192,10 @@ class Race:
         bound = RANDOM_WALK_WORTH / self._target.n_params
         cost = self.samplers[sampler].cost(self._size, RANDOM_WALK_PASSES)
         return 1e6 * bound / cost >= CLOSE_ENOUGH * best.score
+
+    def hamiltonian_settings(self) -> Settings:
+        """Return what "hmc" begins with."""
+        return Settings("hmc", normalising_map=self._map)
 
     def hamiltonian_may_win(self, best: Entry) -> bool:
         """Whether "hmc" as good as it is where the others stall would beat the best score."""
@@ -230,6 +239,17 @@ def race_modified(race: Race, sampler: str, df: float | str, rho: float | str) -
     return best
 
 
+def risk_sampler(target: RiskTarget) -> tuple[str, str]:
+    """Return the sampler for a Gibbs posterior, and why: it has few choices, and no race.
+
+    A random walk needs some 3 k evaluations for an effective draw, trajectories a dozen of twice
+    the cost, whatever k is, unless the gradient jumps.
+    """
+    if target.loss.jumps or target.n_params < MANY_PARAMETERS:
+        return "rwm", "the loss has few parameters, or a gradient that jumps"
+    return "hmc", "the loss has many parameters and a gradient"
+
+
 def choose_sampler(race: Race, *, normal_prior: bool) -> Choice:
     """Choose among all samplers that fit the problem."""
     modified = [
@@ -243,8 +263,16 @@ def choose_sampler(race: Race, *, normal_prior: bool) -> Choice:
     for sampler in ("da", "rwm"):
         if race.random_walk_may_win(sampler, race.best(race.entries)):
             race.run(Settings(sampler))
-    if race.hamiltonian_may_win(race.best(race.entries)):
-        race.run(Settings("hmc"))
+    leader = race.best(race.entries)
+    if race.hamiltonian_may_win(leader):
+        if leader.effective_share < STALLED:
+            return Choice(
+                race.hamiltonian_settings(),
+                f"chosen in warm-up, where {len(race.entries)} other candidates stalled (at most "
+                f"{max(entry.effective_share for entry in race.entries):.3f} effective draws a "
+                "draw in the pilot runs)",
+            )
+        race.run(race.hamiltonian_settings())
     winner = race.best(race.entries)
     # Its proposal knows the prior: where the two are close, Exact wastes fewer draws in the tails.
     if winner.settings.sampler == "da-approx" and best.score >= CLOSE_ENOUGH * winner.score:

@@ -256,5 +256,13 @@ FUNCTION_SAMPLERS: dict[str, Sampler] = {
     "hmc": Sampler(function_hamiltonian, _cost_hamiltonian, "hamiltonian", False),
 }
 
+
+def _cost_risk_hamiltonian(size: ProblemSize, gradients: float) -> float:
+    return gradients * 2.0 * _function_cost(size)
+
+
 # A risk has no covariance that could be frozen.
-RISK_SAMPLERS: dict[str, Sampler] = {"rwm": FUNCTION_SAMPLERS["rwm"]}
+RISK_SAMPLERS: dict[str, Sampler] = {
+    "rwm": FUNCTION_SAMPLERS["rwm"],
+    "hmc": Sampler(function_hamiltonian, _cost_risk_hamiltonian, "hamiltonian", False),
+}

@@ -30,7 +30,7 @@ def check_applies(target: Target, sampler: str) -> None:
     if isinstance(target, RiskTarget) and sampler != "auto" and sampler not in known:
         raise OptionError(
             f"sampler={sampler!r} needs the covariance of moments, which the Gibbs posterior of "
-            "this loss does not have; use 'rwm' or 'auto', or posterior='q'"
+            "this loss does not have; use 'rwm', 'hmc' or 'auto', or posterior='q'"
         )
     if sampler in SAMPLERS and sampler not in known:
         raise OptionError(

@@ -15,8 +15,9 @@ from qbeconometrics.exceptions import (
     NumericalWarning,
     OptionError,
 )
-from qbeconometrics.moments.cost import ProblemSize
+from qbeconometrics.moments.cost import ProblemSize, evaluation_cost
 from qbeconometrics.posterior.mode import Mode
+from qbeconometrics.posterior.risk_target import RiskTarget
 from qbeconometrics.posterior.surrogate import NormalSurrogate, normal_surrogate
 from qbeconometrics.posterior.tail_check import TailCheck, check_tail
 from qbeconometrics.posterior.target import Posterior
@@ -30,6 +31,7 @@ from qbeconometrics.sampling.choose import (
     dispersed_starts,
     first_map,
     race_modified,
+    risk_sampler,
 )
 from qbeconometrics.sampling.options import INDEPENDENT, SAMPLER_KEYWORDS, SampleOptions
 from qbeconometrics.sampling.progress import ProgressDisplay
@@ -44,6 +46,8 @@ from qbeconometrics.sampling.state import new_state
 FloatArray = NDArray[np.float64]
 
 PILOT_DRAWS = (100, 500)
+# Modelled cost of the evaluations of a pilot chain, beyond which it is shorter.
+PILOT_NANOSECONDS = 2e8
 FUNCTION_PILOT_DRAWS = (60, 150)
 
 # Below this reciprocal condition number the proposal without prior is refused.
@@ -197,8 +201,8 @@ def _choose(
         options_kwds = options.sampler_kwds
     reason = "asked for" if sampler == options.sampler else "fall-back"
     known = samplers_for(target)
-    if sampler == "auto" and len(known) == 1:
-        sampler, reason = next(iter(known)), "the only one for the Gibbs posterior of this loss"
+    if sampler == "auto" and isinstance(target, RiskTarget):
+        sampler, reason = risk_sampler(target)
     adapts = "nothing" if sampler == "auto" else known[sampler].adapts
     if adapts == "hamiltonian":
         return Choice(
@@ -240,7 +244,8 @@ def _calls_python(form: str) -> bool:
 def _pilot_draws(size: ProblemSize, tune: int) -> int:
     if _calls_python(size.form):
         return int(np.clip(tune // 8, *FUNCTION_PILOT_DRAWS))
-    return int(np.clip(tune // 2, *PILOT_DRAWS))
+    affordable = int(PILOT_NANOSECONDS / evaluation_cost(size))
+    return int(np.clip(min(tune // 2, affordable), *PILOT_DRAWS))
 
 
 def _nearly_singular(posterior: Posterior, point: FloatArray) -> bool:

@@ -104,10 +104,11 @@ def laws(integrate_over, law_of):
     return law
 
 
+@pytest.mark.parametrize("sampler", ["rwm", "hmc"])
 @pytest.mark.parametrize("name", CASES)
-def test_gibbs_posterior_matches_the_grid(laws, run_until, agreement_with, name):
+def test_gibbs_posterior_matches_the_grid(laws, run_until, agreement_with, name, sampler):
     posterior = gibbs_posterior(model_of(name, "gibbs"))
-    draws_of = partial(run_until, posterior, "rwm", ess=ESS, n_draws=FIRST)
+    draws_of = partial(run_until, posterior, sampler, ess=ESS, n_draws=FIRST)
     assert agreement_with(draws_of, laws(name, "gibbs")) < 1.0
 
 
@@ -115,6 +116,8 @@ Q_CASES = [
     ("logistic", "cue", "rwm"),
     ("logistic", "cue-nodet", "da"),
     ("logistic", "cue", "da-exact"),
+    ("logistic", "cue", "hmc"),
+    ("expectile", "two-step", "hmc"),
     ("Poisson", "cue", "da"),
     ("Poisson", "two-step", "rwm"),
     ("Huber", "cue", "da"),
@@ -174,10 +177,11 @@ WRONG = {
 }
 
 
+@pytest.mark.parametrize("sampler", ["rwm", "hmc"])
 @pytest.mark.parametrize("wrong", WRONG)
-def test_a_wrong_gibbs_target_is_caught(laws, run_until, deviation_from, wrong):
+def test_a_wrong_gibbs_target_is_caught(laws, run_until, deviation_from, wrong, sampler):
     posterior = WRONG[wrong](model_of("quantile", "gibbs"))
-    draws = run_until(posterior, "rwm", ess=ESS, seed=3, n_draws=FIRST)
+    draws = run_until(posterior, sampler, ess=ESS, seed=3, n_draws=FIRST)
     assert deviation_from(draws, laws("quantile", "gibbs")) > CAUGHT
 
 

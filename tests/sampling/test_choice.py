@@ -165,8 +165,10 @@ class TestRace:
         )
         posterior = model.quasi_posterior()
         seeds = np.random.SeedSequence(0).spawn(4)
-        starts = [posterior.find_mode().point] * 4
-        return Race(posterior.target, posterior.size, starts, seeds, posterior.at_mode, 100, 1)
+        mode = posterior.find_mode().point
+        return Race(
+            posterior.target, posterior.size, [mode] * 4, seeds, mode, posterior.at_mode, 100, 1
+        )
 
     @staticmethod
     def entry(score, sampler="da-exact", df=np.inf, share=0.5):
