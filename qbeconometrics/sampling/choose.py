@@ -46,9 +46,9 @@ RANDOM_WALK_PASSES = 0.3
 # What Hamiltonian Monte Carlo is worth a draw where the others stall, and at how many gradients.
 HAMILTONIAN_WORTH = 0.3
 HAMILTONIAN_GRADIENTS = 10.0
-# Below this many effective draws a draw the others have stalled, and a pilot of "hmc", which is
-# longer than theirs, would not change the choice.
-STALLED = 0.01
+# Chains that stand still are estimated to be worth a draw or two each. Where no pilot was worth
+# more than this, scores mean nothing, and one of "hmc" would be too short for its warm-up.
+STALLED = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,8 @@ class Entry:
     settings : Settings
     effective_share : float
         Smallest bulk or tail effective sample size per draw.
+    effective_draws : float
+        That share of the draws of the pilot.
     acceptance : float
     score : float
         Effective draws per modelled millisecond.
@@ -67,6 +69,7 @@ class Entry:
 
     settings: Settings
     effective_share: float
+    effective_draws: float
     acceptance: float
     score: float
 
@@ -183,7 +186,9 @@ class Race:
             moves = np.ptp(kept, axis=(0, 1)).min() > 0
             share = float(np.nanmin(worth)) / (kept.shape[0] * kept.shape[1]) if moves else 0.0
         cost = self.samplers[settings.sampler].cost(self._size, passed / proposed)
-        entry = Entry(tuned, share, accepted / proposed, 1e6 * share / cost)
+        entry = Entry(
+            tuned, share, share * kept[..., 0].size, accepted / proposed, 1e6 * share / cost
+        )
         self.entries.append(entry)
         return entry
 
@@ -192,6 +197,12 @@ class Race:
         bound = RANDOM_WALK_WORTH / self._target.n_params
         cost = self.samplers[sampler].cost(self._size, RANDOM_WALK_PASSES)
         return 1e6 * bound / cost >= CLOSE_ENOUGH * best.score
+
+    @property
+    def stalled(self) -> bool:
+        """Whether no candidate moved enough to be judged, because few proposals were accepted."""
+        most = max(self.entries, key=lambda entry: entry.effective_draws)
+        return most.effective_draws < STALLED and most.acceptance < LOW_ACCEPTANCE
 
     def hamiltonian_settings(self) -> Settings:
         """Return what "hmc" begins with."""
@@ -265,12 +276,11 @@ def choose_sampler(race: Race, *, normal_prior: bool) -> Choice:
             race.run(Settings(sampler))
     leader = race.best(race.entries)
     if race.hamiltonian_may_win(leader):
-        if leader.effective_share < STALLED:
+        if race.stalled:
             return Choice(
                 race.hamiltonian_settings(),
-                f"chosen in warm-up, where {len(race.entries)} other candidates stalled (at most "
-                f"{max(entry.effective_share for entry in race.entries):.3f} effective draws a "
-                "draw in the pilot runs)",
+                f"chosen in warm-up, where the pilot runs of {len(race.entries)} other candidates "
+                f"were worth fewer than {STALLED:.0f} draws each",
             )
         race.run(race.hamiltonian_settings())
     winner = race.best(race.entries)

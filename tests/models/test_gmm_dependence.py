@@ -9,8 +9,8 @@ import pytest
 
 import qbeconometrics as qb
 from qbeconometrics.exceptions import InputError, NumericalError, OptionError
+from qbeconometrics.kernels._gradient import log_density_and_gradient
 from qbeconometrics.moments.lag_windows import andrews_bandwidth
-from qbeconometrics.posterior.gradient import log_density_and_gradient
 
 # Both paths sum the same products in another order.
 SAME = 1e-8

@@ -172,7 +172,7 @@ class TestRace:
 
     @staticmethod
     def entry(score, sampler="da-exact", df=np.inf, share=0.5):
-        return Entry(Settings(sampler, df=df), share, 0.5, score)
+        return Entry(Settings(sampler, df=df), share, 300 * share, 0.5, score)
 
     def test_the_best_score_wins(self, race):
         entries = [self.entry(1.0, df=2.0), self.entry(2.0, df=20.0), self.entry(1.2)]
