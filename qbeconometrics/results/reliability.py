@@ -172,6 +172,9 @@ def sampler_findings(record: FitRecord) -> list[Finding]:
         )
     nonfinite = float(np.sum(statistics.get("nonfinite", 0)))
     evaluations = float(np.sum(statistics.get("evaluations", 0)))
+    if "divergences" in statistics:
+        # A trajectory ends at the first such point.
+        evaluations = float(record.draws.shape[0] * record.draws.shape[1])
     if nonfinite > LARGEST_NONFINITE_SHARE * evaluations:
         found.append(
             Finding(

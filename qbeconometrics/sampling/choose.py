@@ -274,14 +274,13 @@ def choose_sampler(race: Race, *, normal_prior: bool) -> Choice:
     for sampler in ("da", "rwm"):
         if race.random_walk_may_win(sampler, race.best(race.entries)):
             race.run(Settings(sampler))
-    leader = race.best(race.entries)
-    if race.hamiltonian_may_win(leader):
-        if race.stalled:
-            return Choice(
-                race.hamiltonian_settings(),
-                f"chosen in warm-up, where the pilot runs of {len(race.entries)} other candidates "
-                f"were worth fewer than {STALLED:.0f} draws each",
-            )
+    if race.stalled:
+        return Choice(
+            race.hamiltonian_settings(),
+            f"chosen in warm-up, where the pilot runs of {len(race.entries)} other candidates were "
+            f"worth fewer than {STALLED:.0f} draws each",
+        )
+    if race.hamiltonian_may_win(race.best(race.entries)):
         race.run(race.hamiltonian_settings())
     winner = race.best(race.entries)
     # Its proposal knows the prior: where the two are close, Exact wastes fewer draws in the tails.

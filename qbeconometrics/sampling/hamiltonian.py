@@ -86,7 +86,12 @@ def warm_up_hamiltonian(
 
 
 def learn_map(draws: FloatArray, before: NormalisingMap) -> NormalisingMap:
-    """Move towards the median, covariance and spread of the radius, by what the draws are worth.
+    """Move towards the median, shape and spread of the radius, by what the draws are worth.
+
+    All three are robust: a chain that strays far out, where S is large, would stretch an ordinary
+    covariance for as long as it is there. Shapes are learnt from directions only, in the old map's
+    coordinates (the spatial-sign covariance; Tyler 1987, Annals of Statistics 15, 234-251, has its
+    fixed point).
 
     Parameters
     ----------
@@ -103,18 +108,16 @@ def learn_map(draws: FloatArray, before: NormalisingMap) -> NormalisingMap:
     worth = float(np.nanmin(bulk_ess(draws))) if moved else 0.0
     share = worth / (worth + k)
     centre = share * np.median(pooled, axis=0) + (1.0 - share) * before.centre
-    # What is known already tells the shape, and the draws the size.
-    radius = np.linalg.norm(np.linalg.solve(before.root, (pooled - centre).T), axis=0)
-    size = float(np.mean(radius**2)) / k
-    old = before.root @ before.root.T
-    blended = share * np.cov(pooled, rowvar=False).reshape(k, k) + (1.0 - share) * size * old
+    direction = np.linalg.solve(before.root, (pooled - centre).T)
+    direction /= np.maximum(np.linalg.norm(direction, axis=0), 1e-300)
+    shape = k * direction @ direction.T / len(pooled)
     try:
-        root = np.asarray(np.linalg.cholesky(blended), dtype=np.float64)
+        root = before.root @ np.linalg.cholesky(share * shape + (1.0 - share) * np.eye(k))
     except np.linalg.LinAlgError:
         return before
     radius = np.linalg.norm(np.linalg.solve(root, (pooled - centre).T), axis=0)
-    log_radius = np.log(np.maximum(radius, 1e-300))
-    spread = float(log_radius.std()) / np.sqrt(polygamma(1, k / 2) / 4.0)
+    low, middle, high = np.quantile(np.log(np.maximum(radius, 1e-300)), (0.16, 0.5, 0.84))
+    spread = (high - low) / 2.0 / np.sqrt(polygamma(1, k / 2) / 4.0)
     power = float(np.clip(STRETCH * share * (spread - 1.0), 0.0, LARGEST_POWER))
     typical = (digamma(k / 2) + np.log(2.0)) / 2.0  # mean log radius of a normal vector
-    return NormalisingMap(centre, root * np.exp(np.median(log_radius) - typical), power)
+    return NormalisingMap(centre, root * np.exp(middle - typical), power)

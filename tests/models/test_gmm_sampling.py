@@ -18,8 +18,9 @@ ERRORS = 4.0
 # The fixed weight stands on a first step that was found numerically.
 LOG_DENSITY_TOLERANCE = 1e-6
 BOTH, MARKET = ["rb", "rm"], ["rm"]
-SAMPLERS = ("rwm", "da", "da-exact")
-DRAWS = {"rwm": 6_000, "da": 10_000, "da-exact": 4_000}
+SAMPLERS = ("rwm", "da", "da-exact", "hmc")
+DRAWS = {"rwm": 6_000, "da": 10_000, "da-exact": 4_000, "hmc": 700}
+TUNE = {"hmc": 300}
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
@@ -43,7 +44,7 @@ def test_quadrature_targets(
     res = euler(returns, low, high).fit(
         sampler,
         draws=DRAWS[sampler],
-        tune=600,
+        tune=TUNE.get(sampler, 600),
         rng=3,
         quasi_likelihood=quasi_likelihood,
         cov_kwds={"centered": centered},

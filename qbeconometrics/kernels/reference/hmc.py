@@ -63,7 +63,9 @@ class NormalisingMap:
         return x
 
     def to_normal(self, x: FloatArray) -> FloatArray:
-        """Return the y of an x: with r = |F^-1 (x - centre)|, solve |y| s(|y|)^power = r.
+        """Return the y of an x (k,), or of each row of x (points, k).
+
+        With r = |F^-1 (x - centre)|, solve |y| s(|y|)^power = r.
 
         Examples
         --------
@@ -71,19 +73,18 @@ class NormalisingMap:
         >>> np.round(f.to_normal(f.to_target(np.array([3.0, -1.0]))), 12)
         array([ 3., -1.])
         """
-        z = np.linalg.solve(self.root, x - self.centre)
-        k, wanted = len(z), float(z @ z) / len(z)
-        if wanted == 0.0 or self.power == 0.0:
-            return np.asarray(z, dtype=np.float64)
+        z = np.linalg.solve(self.root, (x - self.centre).T).T
+        wanted = np.log(np.maximum(np.mean(z**2, axis=-1), 1e-300))
         # Newton's method for log u; the left side is increasing with a slope from 1 to 1 + 2 power.
-        log_u = 0.0
+        log_u = wanted / (1.0 + self.power)
         for _ in range(100):
-            u = math.exp(log_u)
-            error = log_u + 2.0 * self.power * math.log((1.0 + u) / 2.0) - math.log(wanted)
-            log_u -= error / (1.0 + 2.0 * self.power * u / (1.0 + u))
-            if abs(error) < 1e-14:
+            u = np.exp(log_u)
+            error = log_u + 2.0 * self.power * np.log((1.0 + u) / 2.0) - wanted
+            log_u = log_u - error / (1.0 + 2.0 * self.power * u / (1.0 + u))
+            if np.max(np.abs(error)) < 1e-14:
                 break
-        return np.asarray(z * math.sqrt(math.exp(log_u) * k / float(z @ z)), dtype=np.float64)
+        stretch = np.exp((log_u - wanted) / 2.0)
+        return np.asarray(z * stretch[..., None], dtype=np.float64)
 
     def log_density_and_force(
         self, y: FloatArray, log_target: float, gradient: FloatArray
