@@ -304,7 +304,7 @@ def modified_delayed_acceptance(
     ... )
     True
     >>> counters.tolist()
-    [50, 50, 50, 0]
+    [50, 50, 50, 0, 0]
     """
 
     def law_at(point: Evaluation) -> FrozenLaw | None:
