@@ -10,7 +10,14 @@ from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
-KERNELS = ["_cholesky", "_covariance", "_linear_moments", "_surrogate", "_delayed_acceptance"]
+KERNELS = [
+    "_cholesky",
+    "_covariance",
+    "_linear_moments",
+    "_surrogate",
+    "_delayed_acceptance",
+    "_smoothing",
+]
 
 # A debug build checks every index; QBECONOMETRICS_SANITIZE=address,undefined instruments the code.
 DEBUG = os.environ.get("QBECONOMETRICS_DEBUG", "") == "1"

@@ -9,6 +9,7 @@ from importlib.metadata import version
 from qbeconometrics import datasets, exceptions, moment_functions, priors
 from qbeconometrics.models.gmm import QuasiBayesGMM
 from qbeconometrics.models.iv import QuasiBayesIV
+from qbeconometrics.models.lp import QuasiBayesLP
 from qbeconometrics.versions import show_versions
 
 __version__ = version("qbeconometrics")
@@ -16,6 +17,7 @@ __version__ = version("qbeconometrics")
 __all__ = [
     "QuasiBayesGMM",
     "QuasiBayesIV",
+    "QuasiBayesLP",
     "__version__",
     "datasets",
     "exceptions",

@@ -3,6 +3,7 @@
 from qbeconometrics import (
     QuasiBayesGMM,
     QuasiBayesIV,
+    QuasiBayesLP,
     __version__,
     datasets,
     exceptions,
@@ -14,6 +15,7 @@ from qbeconometrics import (
 __all__ = [
     "QuasiBayesGMM",
     "QuasiBayesIV",
+    "QuasiBayesLP",
     "__version__",
     "datasets",
     "exceptions",

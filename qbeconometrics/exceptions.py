@@ -62,6 +62,10 @@ class WeakInstrumentWarning(QBEconometricsWarning):
     """The first stage is weak, so the prior matters."""
 
 
+class PriorWarning(QBEconometricsWarning):
+    """The prior, more than the data, decides some coefficients."""
+
+
 class TailWarning(QBEconometricsWarning):
     """A region far from the mode holds a noticeable share of the quasi-posterior."""
 

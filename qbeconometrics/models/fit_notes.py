@@ -9,6 +9,7 @@ import numpy as np
 from qbeconometrics.exceptions import InterruptedWarning, NumericalError, TailWarning
 from qbeconometrics.inputs.design import LinearDesign
 from qbeconometrics.posterior.quasi_posterior import QuasiPosterior
+from qbeconometrics.sampling.projection import ProjectionSample
 from qbeconometrics.sampling.run import Sample, SampleOptions
 
 # Share of proposals at which a two-way clustered S may fail to be positive definite.
@@ -36,7 +37,7 @@ def refuse_indefinite_covariance(drawn: Sample, cov_type: str) -> None:
         )
 
 
-def warn_if_interrupted(drawn: Sample, options: SampleOptions) -> None:
+def warn_if_interrupted(drawn: Sample | ProjectionSample, options: SampleOptions) -> None:
     """Say that Ctrl-C ended the run; the summary says so by itself."""
     if drawn.interrupted:
         warnings.warn(

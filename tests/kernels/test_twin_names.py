@@ -19,6 +19,7 @@ COMPARED_IN = {
     "COUNTERS": "test_twin_names.py",
     "random_walk": "test_twin_paths.py",
     "modified_delayed_acceptance": "test_twin_paths.py",
+    "smoothing_gibbs": "test_smoothing.py",
 }
 
 

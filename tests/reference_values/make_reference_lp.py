@@ -1,4 +1,5 @@
 """Compute all of reference_lp.json from the CSV files beside it; about 20 s on one core."""
+
 # Kept as it was run.
 # ruff: noqa
 import json

@@ -1,0 +1,107 @@
+"""Arguments of local projections: which go together, and the covariance they imply."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from qbeconometrics.exceptions import OptionError, check_choice
+from qbeconometrics.inputs.projection_design import ProjectionDesign
+from qbeconometrics.inputs.time_order import check_time_order
+from qbeconometrics.moments.covariance import parse_covariance
+from qbeconometrics.moments.projection import LongRunRule, ProjectionMoments, long_run_rule
+
+SAMPLERS = ("auto", "independent", "gibbs")
+QUASI_LIKELIHOODS = ("two-step",)
+COV_TYPES = ("HC0", "HC1", "HAC")
+FORMULA_KEYWORDS = (
+    "horizon", "lag_augmentation", "response", "multiplier", "state", "trend", "sample",
+    "partial_out", "prior", "eval_env",
+)  # fmt: skip
+FIT_KEYWORDS = (
+    "sampler", "draws", "tune", "chains", "cores", "rng", "quasi_likelihood", "cov_type",
+    "cov_kwds", "learning_rate", "weight_iterations", "progressbar",
+)  # fmt: skip
+
+
+def flag(value: Any, argument: str) -> bool:
+    """Return True or False, else raise `OptionError`."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise OptionError(f"{argument}={value!r} must be True or False")
+    return bool(value)
+
+
+def check_model_options(
+    *,
+    partial_out: bool,
+    multiplier: bool,
+    lag_augmentation: bool,
+    response: str,
+    has_instrument: bool,
+) -> None:
+    """Refuse arguments that do not go together.
+
+    Raises
+    ------
+    OptionError
+    """
+    if not flag(partial_out, "partial_out"):
+        raise OptionError("partial_out=False is not available yet; leave it True")
+    augmented = flag(lag_augmentation, "lag_augmentation")
+    if not flag(multiplier, "multiplier"):
+        return
+    if not has_instrument:
+        raise OptionError(
+            "multiplier=True needs an instrument: the cumulated shock holds future values"
+        )
+    if response == "long-difference":
+        raise OptionError("multiplier=True cumulates levels; leave response='level'")
+    if augmented:
+        raise OptionError(
+            "multiplier=True excludes lag augmentation: the cumulated regressor holds future "
+            "shocks, so the scores are serially correlated whatever lags are added. Pass "
+            "lag_augmentation=False, which makes the covariance HAC"
+        )
+
+
+def settle_covariance(
+    design: ProjectionDesign,
+    moments: ProjectionMoments,
+    cov_type: str | None,
+    cov_kwds: Mapping[str, Any] | None,
+    *,
+    augmented: bool,
+) -> LongRunRule:
+    """Return the covariance of a fit: by default the outer product where it is valid, else HAC.
+
+    Parameters
+    ----------
+    design : ProjectionDesign
+    moments : ProjectionMoments
+    cov_type, cov_kwds
+        As the user gave them.
+    augmented : bool
+        Whether the controls hold one lag more than the dynamics have.
+
+    Raises
+    ------
+    OptionError, InputError
+    """
+    outer = augmented and design.has_lags and not design.cumulated_regressor
+    rule = parse_covariance(("HC1" if outer else "HAC") if cov_type is None else cov_type, cov_kwds)
+    check_choice(rule.cov_type, COV_TYPES, "cov_type")
+    if rule.cov_type != "HAC" and design.cumulated_regressor:
+        raise OptionError(
+            f"cov_type={rule.cov_type!r} is not valid with a cumulated regressor, which holds "
+            "future shocks: use 'HAC'"
+        )
+    if rule.cov_type == "HAC":
+        used = design.used
+        check_time_order(None if design.labels is None else design.labels[used], used)
+        if "maxlags" not in (cov_kwds or {}):
+            # One number for all horizons: their own would have no joint law.
+            most = min(design.horizons[-1], moments.nobs - 1)
+            rule = parse_covariance("HAC", {**(cov_kwds or {}), "maxlags": most})
+    return long_run_rule(moments, rule)
