@@ -17,6 +17,7 @@ KERNELS = [
     "_surrogate",
     "_delayed_acceptance",
     "_smoothing",
+    "_projection",
 ]
 
 # A debug build checks every index; QBECONOMETRICS_SANITIZE=address,undefined instruments the code.

@@ -38,6 +38,10 @@ class ImproperPosteriorError(QBEconometricsError, ValueError):
     """The quasi-posterior would not integrate to a finite number."""
 
 
+class TailMassError(QBEconometricsError, ValueError):
+    """A region far from the mode holds too much of the quasi-posterior for it to be sampled."""
+
+
 class NumericalError(QBEconometricsError, ValueError):
     """A computation cannot be carried out, such as factoring a singular covariance."""
 

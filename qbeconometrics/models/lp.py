@@ -30,9 +30,10 @@ from qbeconometrics.models.lp_arguments import (
     SAMPLERS,
     check_model_options,
     flag,
+    needed_sampler,
     settle_covariance,
 )
-from qbeconometrics.models.lp_fit import two_step_posterior
+from qbeconometrics.models.lp_fit import sample_continuously_updated, two_step_posterior
 from qbeconometrics.models.lp_instruments import InstrumentMethods
 from qbeconometrics.models.lp_record import lp_results
 from qbeconometrics.moments.projection import (
@@ -320,14 +321,17 @@ class QuasiBayesLP(InstrumentMethods, Model):  # type: ignore[misc]
 
         Parameters
         ----------
-        sampler : {"auto", "independent", "gibbs"}
+        sampler : {"auto", "independent", "gibbs", "da"}
             "independent" where the quasi-posterior is exactly normal; "gibbs" where smoothing
-            parameters are sampled; "auto" takes the one that applies.
+            parameters are sampled; "da", delayed acceptance within Gibbs, for "cue". "auto" takes
+            the one that applies.
         draws, tune, chains, cores, rng, progressbar
             As in `QuasiBayesIV.fit`. Bands are read off the tails of draws: 10,000 in all, or
             more.
-        quasi_likelihood : {"two-step"}, optional
-            S is fixed at the first-step estimate.
+        quasi_likelihood : {"two-step", "cue"}, optional
+            "two-step" (default): S is fixed at the first-step estimate. "cue": S and its
+            determinant at every path; refused, with the figure, where the region far from the
+            mode holds a noticeable share of that law, and under a prior that is not proper.
         cov_type : {"HC0", "HC1", "HAC"}, optional
             Default: with lag augmentation the outer product of the scores with the factor
             T/(T - k), "HC1"; otherwise "HAC".
@@ -344,7 +348,7 @@ class QuasiBayesLP(InstrumentMethods, Model):  # type: ignore[misc]
 
         Raises
         ------
-        OptionError, NumericalError
+        OptionError, NumericalError, ImproperPosteriorError, TailMassError
 
         Warns
         -----
@@ -352,7 +356,8 @@ class QuasiBayesLP(InstrumentMethods, Model):  # type: ignore[misc]
         """
         refuse_unknown_keywords(unknown, FIT_KEYWORDS, "fit")
         check_choice(sampler, SAMPLERS, "sampler")
-        check_choice(quasi_likelihood or "two-step", QUASI_LIKELIHOODS, "quasi_likelihood")
+        name = "two-step" if quasi_likelihood is None else quasi_likelihood
+        check_choice(name, QUASI_LIKELIHOODS, "quasi_likelihood")
         options = sample_options(
             sampler="auto",
             draws=draws,
@@ -367,16 +372,23 @@ class QuasiBayesLP(InstrumentMethods, Model):  # type: ignore[misc]
         rate = check_learning_rate(learning_rate)
         rounds = whole_number(weight_iterations, "weight_iterations", minimum=1)
         posterior = self._posterior(rule, rate, rounds)
-        needed = "independent" if posterior.law is not None else "gibbs"
+        needed = needed_sampler(name, normal=posterior.law is not None)
         if sampler not in ("auto", needed):
             raise OptionError(
-                f"sampler={sampler!r} does not apply here: with this prior it is {needed!r}"
+                f"sampler={sampler!r} does not apply with quasi_likelihood={name!r} and this "
+                f"prior; it is {needed!r}"
             )
-        if posterior.law is not None:
+        if name == "cue":
+            drawn = sample_continuously_updated(
+                self.moments, self.layout, rule, posterior, options, learning_rate=rate
+            )
+        elif posterior.law is not None:
             drawn = sample_normal(posterior.law, options)
         else:
             drawn = sample_smoothing(posterior.smoothing, options)
-        return lp_results(self, posterior, drawn, options, rule=rule, learning_rate=rate)
+        return lp_results(
+            self, posterior, drawn, options, rule=rule, quasi_likelihood=name, learning_rate=rate
+        )
 
     def predict(self, params: ArrayLike, exog: ArrayLike | None = None) -> np.ndarray:
         """Not available: responses are differences between predictions."""

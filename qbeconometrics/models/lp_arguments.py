@@ -13,8 +13,8 @@ from qbeconometrics.inputs.time_order import check_time_order
 from qbeconometrics.moments.covariance import parse_covariance
 from qbeconometrics.moments.projection import LongRunRule, ProjectionMoments, long_run_rule
 
-SAMPLERS = ("auto", "independent", "gibbs")
-QUASI_LIKELIHOODS = ("two-step",)
+SAMPLERS = ("auto", "independent", "gibbs", "da")
+QUASI_LIKELIHOODS = ("two-step", "cue")
 COV_TYPES = ("HC0", "HC1", "HAC")
 FORMULA_KEYWORDS = (
     "horizon", "lag_augmentation", "response", "multiplier", "state", "trend", "sample",
@@ -31,6 +31,13 @@ def flag(value: Any, argument: str) -> bool:
     if not isinstance(value, (bool, np.bool_)):
         raise OptionError(f"{argument}={value!r} must be True or False")
     return bool(value)
+
+
+def needed_sampler(quasi_likelihood: str, *, normal: bool) -> str:
+    """Return the sampler of a quasi-likelihood; `normal` where a fixed weight makes it so."""
+    if quasi_likelihood == "cue":
+        return "da"
+    return "independent" if normal else "gibbs"
 
 
 def check_model_options(

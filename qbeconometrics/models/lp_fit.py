@@ -19,21 +19,26 @@ from qbeconometrics.moments.projection import (
     ScoreCovariance,
     score_covariance,
 )
+from qbeconometrics.posterior.projection_cue import cue_target, refuse_far_mass, tail_of
 from qbeconometrics.posterior.projection_law import (
     NormalLaw,
     PathLayout,
     ProjectionPrior,
+    combine,
     fixed_weight_law,
     resolve_projection_prior,
 )
 from qbeconometrics.posterior.smoothing import (
     SmoothingTarget,
     fixed_smoothing_law,
+    prior_rows,
     smoothing_target,
 )
 from qbeconometrics.priors import PriorLike
 from qbeconometrics.results.reliability import Finding
-from qbeconometrics.sampling.projection import pilot_mean
+from qbeconometrics.sampling.projection import ProjectionSample, pilot_run
+from qbeconometrics.sampling.projection_cue import Reference, sample_cue
+from qbeconometrics.sampling.run import SampleOptions
 
 FloatArray = NDArray[np.float64]
 
@@ -69,7 +74,7 @@ class ProjectionPosterior:
         if self.law is not None:
             return self.law.mean
         assert self.smoothing is not None
-        return pilot_mean(self.smoothing)
+        return np.asarray(pilot_run(self.smoothing)[0].mean(axis=0))
 
 
 def two_step_posterior(
@@ -121,6 +126,46 @@ def _with_weight(
     if smoothness is not None and smoothness.smoothing is None:
         return ProjectionPosterior(flat, resolved, None, smoothing_target(flat, resolved))
     return ProjectionPosterior(flat, resolved, fixed_smoothing_law(flat, resolved), None)
+
+
+def sample_continuously_updated(
+    moments: ProjectionMoments,
+    layout: PathLayout,
+    rule: LongRunRule,
+    posterior: ProjectionPosterior,
+    options: SampleOptions,
+    *,
+    learning_rate: float,
+) -> ProjectionSample:
+    """Draw with S re-evaluated at every path, where that law keeps to the mode.
+
+    Raises
+    ------
+    ImproperPosteriorError
+        If the prior is flat in some direction.
+    TailMassError
+        If the region far from the mode holds a noticeable share.
+    """
+    covariance = score_covariance(moments, rule)
+    hyperprior = (1.0, 0.0, 0.0)
+    smoothing = np.empty(0)
+    if posterior.law is not None:
+        law, mean, spread = posterior.law, posterior.law.mean, posterior.law.covariance
+        smoothness = posterior.prior.smoothness
+        if smoothness is not None:
+            assert smoothness.smoothing is not None
+            smoothing = np.full(len(posterior.prior.roughness), float(smoothness.smoothing))
+    else:
+        assert posterior.smoothing is not None
+        hyperprior = posterior.smoothing.hyperprior
+        drawn, parameters = pilot_run(posterior.smoothing)
+        mean, spread = drawn.mean(axis=0), np.cov(drawn, rowvar=False).reshape(len(drawn[0]), -1)
+        smoothing = parameters.mean(axis=0)
+        law = combine(posterior.flat, *prior_rows(posterior.prior, smoothing, len(mean)))
+    target = cue_target(moments, layout, covariance, posterior.prior, learning_rate, hyperprior)
+    refuse_far_mass(tail_of(target, law, smoothing))
+    held = smoothing if target.compiled.n_paths else np.empty(0)
+    return sample_cue(target, Reference(mean, spread, held), options)
 
 
 def first_stage_by_horizon(

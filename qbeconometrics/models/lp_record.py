@@ -33,6 +33,7 @@ def lp_results(
     options: SampleOptions,
     *,
     rule: LongRunRule,
+    quasi_likelihood: str,
     learning_rate: float,
 ) -> LPResults:
     """Join draws with names, known coefficients and sentences."""
@@ -47,7 +48,7 @@ def lp_results(
     draws.flags.writeable = False
     exact_mean = exact_cov = None
     mode = known.copy()
-    if posterior.law is not None:
+    if posterior.law is not None and quasi_likelihood == "two-step":
         exact_mean = known.copy()
         exact_mean[active] = posterior.law.mean
         exact_cov = np.zeros((K, K))
@@ -73,7 +74,7 @@ def lp_results(
         exact_mean=exact_mean,
         exact_cov=exact_cov,
         moments_exist=(True, True),
-        quasi_likelihood="two-step",
+        quasi_likelihood=quasi_likelihood,
         cov_type=rule.cov_type,
         cov_kwds=dict(rule.options),
         learning_rate=learning_rate,

@@ -123,14 +123,32 @@ def smoothing_target(flat_law: NormalLaw, prior: ProjectionPrior) -> SmoothingTa
 
 def fixed_smoothing_law(flat_law: NormalLaw, prior: ProjectionPrior) -> NormalLaw:
     """Return the normal posterior under a normal prior, or roughness with a fixed parameter."""
-    rows, target = prior.rows, prior.target
-    k = len(flat_law.mean)
-    for one in prior.roughness:
+    smoothing = None
+    if prior.roughness:
         assert prior.smoothness is not None
         assert prior.smoothness.smoothing is not None
-        weight = np.sqrt(float(prior.smoothness.smoothing) / one.unit)
+        smoothing = np.full(len(prior.roughness), float(prior.smoothness.smoothing))
+    rows, target = prior_rows(prior, smoothing, len(flat_law.mean))
+    return combine(flat_law, rows, target) if len(rows) else flat_law
+
+
+def prior_rows(
+    prior: ProjectionPrior, smoothing: FloatArray | None, k: int
+) -> tuple[FloatArray, FloatArray]:
+    """Return the prior given its smoothing parameters, exp(-|rows x - target|^2 / 2).
+
+    Parameters
+    ----------
+    prior : ProjectionPrior
+    smoothing : ndarray, shape (paths,), or None
+        None leaves the roughness out.
+    k : int
+    """
+    rows, target = [prior.rows.reshape(-1, k)], [prior.target]
+    for one, value in zip(prior.roughness, [] if smoothing is None else smoothing, strict=False):
+        weight = np.sqrt(value / one.unit)
         full = np.zeros((len(one.differences), k))
         full[:, one.places] = weight * one.differences
-        rows = np.vstack([rows, full])
-        target = np.concatenate([target, -weight * one.offset])
-    return combine(flat_law, rows, target) if len(rows) else flat_law
+        rows.append(full)
+        target.append(-weight * one.offset)
+    return np.vstack(rows), np.concatenate(target)

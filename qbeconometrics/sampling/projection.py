@@ -149,13 +149,14 @@ def _gibbs_sample(
     )
 
 
-def pilot_mean(target: SmoothingTarget) -> FloatArray:
-    """Return the posterior mean of the coefficients from a short run with a fixed seed."""
+def pilot_run(target: SmoothingTarget) -> tuple[FloatArray, FloatArray]:
+    """Return coefficients (N, k) and smoothing parameters (N, paths) drawn with a fixed seed."""
     states = _starts(target, spawn_seeds(0, 2))
     run = run_chains(
         target, Settings(GIBBS), states, PILOT_SWEEPS, cores=1, progress=SilentProgress()
     )
     if run.interrupted:
         raise KeyboardInterrupt
-    kept = run.draws[:, PILOT_SWEEPS // 10 :, : len(target.law.mean)]
-    return np.asarray(kept.mean(axis=(0, 1)))
+    kept = run.draws[:, PILOT_SWEEPS // 10 :].reshape(-1, target.n_params)
+    k = len(target.law.mean)
+    return kept[:, :k], kept[:, k:]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from qbeconometrics.exceptions import OptionError
 from qbeconometrics.posterior.function_target import FunctionTarget
+from qbeconometrics.posterior.projection_cue import CueTarget
 from qbeconometrics.posterior.smoothing import SmoothingTarget
 from qbeconometrics.posterior.target import Target
 from qbeconometrics.sampling.function_samplers import FUNCTION_SAMPLERS
@@ -15,7 +16,7 @@ from qbeconometrics.sampling.samplers import SAMPLERS, Sampler
 
 def samplers_for(target: Target) -> Mapping[str, Sampler]:
     """Return the samplers by name: compiled for linear moments, in Python for a user's function."""
-    if isinstance(target, SmoothingTarget):
+    if isinstance(target, (SmoothingTarget, CueTarget)):
         return PROJECTION_SAMPLERS
     return FUNCTION_SAMPLERS if isinstance(target, FunctionTarget) else SAMPLERS
 

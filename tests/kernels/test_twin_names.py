@@ -20,6 +20,8 @@ COMPARED_IN = {
     "random_walk": "test_twin_paths.py",
     "modified_delayed_acceptance": "test_twin_paths.py",
     "smoothing_gibbs": "test_smoothing.py",
+    "ProjectionTarget": "test_projection.py",
+    "projection_chain": "test_projection.py",
 }
 
 
