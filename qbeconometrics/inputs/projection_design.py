@@ -237,9 +237,11 @@ def _controls(
     columns = [*series.controls.T]
     names = [*series.control_names]
     # A variable that has two parts to play is lagged once.
-    once = {
-        name: column for values, own in sources for name, column in zip(own, values.T, strict=True)
-    }
+    once: dict[str, FloatArray] = {}
+    for values, own in sources:
+        for name, column in zip(own, values.T, strict=True):
+            if not any(np.array_equal(column, other, equal_nan=True) for other in once.values()):
+                once[name] = column
     for period in range(1, lags + 1):
         columns += [lag(column, period) for column in once.values()]
         names += [f"lag({name}, {period})" for name in once]

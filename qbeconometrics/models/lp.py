@@ -5,19 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import patsy
 from numpy.typing import ArrayLike
-from statsmodels.base.model import Model
 
 from qbeconometrics.exceptions import (
     OptionError,
     check_choice,
     refuse_unknown_keywords,
 )
-from qbeconometrics.inputs.projection_design import build_projection_design
 from qbeconometrics.inputs.projection_formula import read_projection_formula
-from qbeconometrics.inputs.projection_series import ProjectionSeries, check_projection_series
+from qbeconometrics.inputs.projection_series import check_projection_series
 from qbeconometrics.models.fit_options import (
     check_learning_rate,
     sample_options,
@@ -28,26 +25,22 @@ from qbeconometrics.models.lp_arguments import (
     FORMULA_KEYWORDS,
     QUASI_LIKELIHOODS,
     SAMPLERS,
-    check_model_options,
     flag,
     needed_sampler,
-    settle_covariance,
+    settle_structure,
 )
-from qbeconometrics.models.lp_fit import sample_continuously_updated, two_step_posterior
-from qbeconometrics.models.lp_instruments import InstrumentMethods
+from qbeconometrics.models.lp_fit import (
+    full_posterior,
+    sample_continuously_updated,
+)
+from qbeconometrics.models.lp_model import ProjectionModel
 from qbeconometrics.models.lp_record import lp_results
-from qbeconometrics.moments.projection import (
-    LongRunRule,
-    projection_moments,
-)
-from qbeconometrics.posterior.projection_law import path_layout
 from qbeconometrics.priors import PriorLike
 from qbeconometrics.results.lp_results import LPResults
-from qbeconometrics.results.path_record import coefficient_names
 from qbeconometrics.sampling.projection import sample_normal, sample_smoothing
 
 
-class QuasiBayesLP(InstrumentMethods, Model):  # type: ignore[misc]
+class QuasiBayesLP(ProjectionModel):
     """Quasi-Bayesian local projections, with an observed shock or an external instrument.
 
     For each response and horizon h, y_{t+h} = beta_h x_t + gamma_h'w_t + e_{t,h}; the moments
@@ -85,7 +78,8 @@ class QuasiBayesLP(InstrumentMethods, Model):  # type: ignore[misc]
     sample : {"common", "horizon"}
         Whether all horizons have the same rows, or each all that it can have.
     partial_out : bool
-        Only True is available: one coefficient for each response and horizon is sampled.
+        Whether only the responses are sampled, or the controls' coefficients too (flat a priori),
+        which is for looking at each horizon's full regression.
     prior : Normal, Flat, Smoothness, dict of str to Prior, or None
         None is a weak normal prior on the scale of the data.
 
@@ -225,81 +219,6 @@ class QuasiBayesLP(InstrumentMethods, Model):  # type: ignore[misc]
         )
         return model
 
-    def _prepare(
-        self,
-        series: ProjectionSeries,
-        *,
-        lags: int,
-        lag_augmentation: bool,
-        horizon: object,
-        response: str,
-        multiplier: bool,
-        trend: str,
-        sample: str,
-        partial_out: bool,
-        prior: PriorLike,
-        formula: str | None,
-    ) -> None:
-        check_model_options(
-            partial_out=partial_out,
-            multiplier=multiplier,
-            lag_augmentation=lag_augmentation,
-            response=response,
-            has_instrument=series.instrument is not None,
-        )
-        self.design = build_projection_design(
-            series,
-            horizon=horizon,
-            lags=lags,
-            response=response,
-            multiplier=multiplier,
-            trend=trend,
-            sample=sample,
-        )
-        self.lag_augmentation = lag_augmentation
-        self.formula, self.prior = formula, prior
-        self.response = "multiplier" if multiplier else response
-        self.moments = projection_moments(self.design)
-        design = self.design
-        names = coefficient_names(design.response_names, design.state_names, design.horizons)
-        self.layout = path_layout(
-            self.moments,
-            names,
-            responses=len(design.response_names),
-            states=len(design.state_names),
-        )
-        used = design.used
-        super().__init__(series.outcomes[used], series.shock[used], missing="none", hasconst=False)
-        self.data.xnames, self.data.ynames = list(names), self.endog_names
-        self.k_constant = 0
-        # A prior that does not fit is an error here, not when the model is fitted.
-        self._posterior(self._rule(None, None), 1.0, 1)
-
-    @property
-    def endog_names(self) -> str:
-        """Names of the responses, joined by " + "."""
-        return " + ".join(self.design.response_names)
-
-    @property
-    def exog_names(self) -> list[str]:
-        """Names of the coefficients."""
-        return list(self.layout.names)
-
-    def _rule(self, cov_type: str | None, cov_kwds: Mapping[str, Any] | None) -> LongRunRule:
-        return settle_covariance(
-            self.design, self.moments, cov_type, cov_kwds, augmented=self.lag_augmentation
-        )
-
-    def _posterior(self, rule: LongRunRule, learning_rate: float, weight_iterations: int) -> Any:
-        return two_step_posterior(
-            self.moments,
-            self.layout,
-            rule,
-            self.prior,
-            learning_rate=learning_rate,
-            weight_iterations=weight_iterations,
-        )
-
     def fit(
         self,
         sampler: str = "auto",
@@ -314,6 +233,7 @@ class QuasiBayesLP(InstrumentMethods, Model):  # type: ignore[misc]
         cov_kwds: Mapping[str, Any] | None = None,
         learning_rate: float = 1.0,
         weight_iterations: int = 1,
+        structure: str | float | None = None,
         progressbar: bool | None = None,
         **unknown: Any,
     ) -> LPResults:
@@ -341,6 +261,10 @@ class QuasiBayesLP(InstrumentMethods, Model):  # type: ignore[misc]
         learning_rate : float
         weight_iterations : int
             Each beyond 1 re-evaluates S at the posterior mean.
+        structure : {"kronecker", "block-diagonal"} or float, optional
+            With ``partial_out=False``: S as the covariance of the errors times the mean product of
+            the instruments (default), with blocks of single horizons only, or a share between 0 and
+            1 of the former mixed with S without structure.
 
         Returns
         -------
@@ -371,7 +295,20 @@ class QuasiBayesLP(InstrumentMethods, Model):  # type: ignore[misc]
         rule = self._rule(cov_type, cov_kwds)
         rate = check_learning_rate(learning_rate)
         rounds = whole_number(weight_iterations, "weight_iterations", minimum=1)
-        posterior = self._posterior(rule, rate, rounds)
+        form = settle_structure(
+            structure,
+            partial_out=self.partial_out,
+            quasi_likelihood=name,
+            weight_iterations=rounds,
+            cov_type=rule.cov_type,
+        )
+        controls = None
+        if self.partial_out:
+            posterior = self._posterior(rule, rate, rounds)
+        else:
+            posterior, controls = full_posterior(
+                self.design, self.moments, self.layout, rule, self.prior, form, learning_rate=rate
+            )
         needed = needed_sampler(name, normal=posterior.law is not None)
         if sampler not in ("auto", needed):
             raise OptionError(
@@ -385,11 +322,15 @@ class QuasiBayesLP(InstrumentMethods, Model):  # type: ignore[misc]
         elif posterior.law is not None:
             drawn = sample_normal(posterior.law, options)
         else:
+            assert posterior.smoothing is not None
             drawn = sample_smoothing(posterior.smoothing, options)
         return lp_results(
-            self, posterior, drawn, options, rule=rule, quasi_likelihood=name, learning_rate=rate
+            self,
+            posterior,
+            drawn,
+            options,
+            rule=rule,
+            quasi_likelihood=name,
+            learning_rate=rate,
+            controls=controls,
         )
-
-    def predict(self, params: ArrayLike, exog: ArrayLike | None = None) -> np.ndarray:
-        """Not available: responses are differences between predictions."""
-        raise OptionError("local projections trace responses and do not predict")

@@ -12,6 +12,7 @@ from qbeconometrics.inputs.projection_design import ProjectionDesign
 from qbeconometrics.inputs.time_order import check_time_order
 from qbeconometrics.moments.covariance import parse_covariance
 from qbeconometrics.moments.projection import LongRunRule, ProjectionMoments, long_run_rule
+from qbeconometrics.moments.projection_full import STRUCTURES
 
 SAMPLERS = ("auto", "independent", "gibbs", "da")
 QUASI_LIKELIHOODS = ("two-step", "cue")
@@ -22,7 +23,7 @@ FORMULA_KEYWORDS = (
 )  # fmt: skip
 FIT_KEYWORDS = (
     "sampler", "draws", "tune", "chains", "cores", "rng", "quasi_likelihood", "cov_type",
-    "cov_kwds", "learning_rate", "weight_iterations", "progressbar",
+    "cov_kwds", "learning_rate", "weight_iterations", "structure", "progressbar",
 )  # fmt: skip
 
 
@@ -31,6 +32,41 @@ def flag(value: Any, argument: str) -> bool:
     if not isinstance(value, (bool, np.bool_)):
         raise OptionError(f"{argument}={value!r} must be True or False")
     return bool(value)
+
+
+def settle_structure(
+    structure: str | float | None,
+    *,
+    partial_out: bool,
+    quasi_likelihood: str,
+    weight_iterations: int,
+    cov_type: str,
+) -> str | float:
+    """Return the structure of S where the controls' coefficients are sampled too.
+
+    Raises
+    ------
+    OptionError
+        If it is given where S needs none, or does not go with the other options.
+    """
+    if partial_out:
+        if structure is not None:
+            raise OptionError("structure is for partial_out=False; with partial_out=True S is full")
+        return "kronecker"
+    if quasi_likelihood != "two-step" or weight_iterations > 1:
+        raise OptionError(
+            "partial_out=False takes quasi_likelihood='two-step' and weight_iterations=1"
+        )
+    share = isinstance(structure, float) and 0.0 < structure < 1.0
+    if structure is not None and not share:
+        check_choice(structure, STRUCTURES, "structure")
+    structure = "kronecker" if structure is None else structure
+    if structure == "kronecker" and cov_type == "HAC":
+        raise OptionError(
+            "structure='kronecker' takes errors as serially uncorrelated given the controls; with "
+            "cov_type='HAC' use 'block-diagonal' or a share between 0 and 1"
+        )
+    return structure
 
 
 def needed_sampler(quasi_likelihood: str, *, normal: bool) -> str:
@@ -54,8 +90,7 @@ def check_model_options(
     ------
     OptionError
     """
-    if not flag(partial_out, "partial_out"):
-        raise OptionError("partial_out=False is not available yet; leave it True")
+    flag(partial_out, "partial_out")
     augmented = flag(lag_augmentation, "lag_augmentation")
     if not flag(multiplier, "multiplier"):
         return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,9 @@ from qbeconometrics.moments.projection import (
     ScoreCovariance,
     score_covariance,
 )
+from qbeconometrics.moments.projection_full import full_moments, whitened_rows
 from qbeconometrics.posterior.projection_cue import cue_target, refuse_far_mass, tail_of
+from qbeconometrics.posterior.projection_full import ControlsLaw, split_full_law
 from qbeconometrics.posterior.projection_law import (
     NormalLaw,
     PathLayout,
@@ -121,11 +124,59 @@ def _with_weight(
     learning_rate: float,
 ) -> ProjectionPosterior:
     flat = fixed_weight_law(moments, layout, covariance.at(deviations), learning_rate)
+    return _with_prior(moments, layout, prior, flat)
+
+
+def _with_prior(
+    moments: ProjectionMoments, layout: PathLayout, prior: PriorLike, flat: NormalLaw
+) -> ProjectionPosterior:
     resolved = resolve_projection_prior(prior, moments, layout, flat)
     smoothness = resolved.smoothness
     if smoothness is not None and smoothness.smoothing is None:
         return ProjectionPosterior(flat, resolved, None, smoothing_target(flat, resolved))
     return ProjectionPosterior(flat, resolved, fixed_smoothing_law(flat, resolved), None)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Controls:
+    """Names of the controls' coefficients that are sampled, and their law given the responses.
+
+    Attributes
+    ----------
+    names : tuple of str
+    law : ControlsLaw
+    """
+
+    names: tuple[str, ...]
+    law: ControlsLaw
+
+
+def full_posterior(
+    design: ProjectionDesign,
+    moments: ProjectionMoments,
+    layout: PathLayout,
+    rule: LongRunRule,
+    prior: PriorLike,
+    structure: str | float,
+    *,
+    learning_rate: float,
+) -> tuple[ProjectionPosterior, Controls]:
+    """Build the quasi-posterior of responses and controls' coefficients, which are flat a priori.
+
+    Given the responses the controls' coefficients are normal whatever the prior of the responses,
+    so that these are sampled from their marginal law and the others after them.
+    """
+    full = full_moments(design, moments)
+    scale = float(np.sqrt(learning_rate * moments.nobs))
+    rows, target = whitened_rows(full, rule, structure, scale)
+    flat, law = split_full_law(rows, target, layout, design.n_regressors)
+    names = [
+        f"{response}[{h}] {control}"
+        for b, (response, h) in enumerate(product(design.response_names, design.horizons))
+        if not moments.degenerate[b]
+        for control in design.control_names
+    ]
+    return _with_prior(moments, layout, prior, flat), Controls(tuple(names), law)
 
 
 def sample_continuously_updated(

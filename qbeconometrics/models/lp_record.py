@@ -5,25 +5,31 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from qbeconometrics.inputs.projection_design import first_and_last
 from qbeconometrics.inputs.time_words import frequency_word
 from qbeconometrics.models.fit_notes import warn_if_interrupted
 from qbeconometrics.models.lp_fit import (
+    Controls,
     ProjectionPosterior,
     first_stage_by_horizon,
     prior_cautions,
     projection_notes,
 )
 from qbeconometrics.moments.projection import LongRunRule
+from qbeconometrics.posterior.projection_law import NormalLaw
 from qbeconometrics.results.fit_record import FitRecord
 from qbeconometrics.results.lp_results import LPResults
 from qbeconometrics.results.path_record import PathRecord
 from qbeconometrics.sampling.projection import ProjectionSample
 from qbeconometrics.sampling.run import SampleOptions
+from qbeconometrics.sampling.seeds import spawn_seeds
 
 if TYPE_CHECKING:
     from qbeconometrics.models.lp import QuasiBayesLP
+
+FloatArray = NDArray[np.float64]
 
 
 def lp_results(
@@ -35,6 +41,7 @@ def lp_results(
     rule: LongRunRule,
     quasi_likelihood: str,
     learning_rate: float,
+    controls: Controls | None = None,
 ) -> LPResults:
     """Join draws with names, known coefficients and sentences."""
     design, layout, moments = model.design, model.layout, model.moments
@@ -58,11 +65,22 @@ def lp_results(
         assert drawn.log_density is not None
         best = np.unravel_index(int(np.argmax(drawn.log_density)), drawn.log_density.shape)
         mode[active] = drawn.draws[best]
+    names = layout.names
+    if controls is not None:
+        names = (*names, *controls.names)
+        seed = spawn_seeds(options.rng, options.chains + 1)[-1]
+        pooled = drawn.draws.reshape(-1, drawn.draws.shape[2])
+        more = controls.law.draw(pooled, np.random.default_rng(seed))
+        draws = np.concatenate([draws, more.reshape(*draws.shape[:2], -1)], axis=2)
+        draws.flags.writeable = False
+        mode = np.concatenate([mode, controls.law.conditional_mean(mode[active])])
+        if posterior.law is not None:
+            exact_mean, exact_cov = _with_controls(controls, posterior.law, exact_cov, active, mode)
     used = design.used
     record = FitRecord(
         draws=draws,
         log_density=drawn.log_density,
-        param_names=layout.names,
+        param_names=names,
         endog_name=model.endog_names,
         model_name=type(model).__name__,
         formula=model.formula,
@@ -113,3 +131,23 @@ def lp_results(
     results = LPResults(model, record, paths)
     results.warn_if_unreliable(stacklevel=3)
     return results
+
+
+def _with_controls(
+    controls: Controls,
+    law: NormalLaw,
+    covariance: FloatArray | None,
+    active: NDArray[np.bool_],
+    mode: FloatArray,
+) -> tuple[FloatArray, FloatArray]:
+    """Exact mean and covariance of responses and controls' coefficients."""
+    assert covariance is not None
+    _, own, cross = controls.law.moments_given(law)
+    K, q = len(active), len(controls.names)
+    whole = np.zeros((K + q, K + q))
+    whole[:K, :K] = covariance
+    whole[K:, K:] = own
+    places = np.flatnonzero(active)
+    whole[K:, places] = cross
+    whole[places, K:] = cross.T
+    return mode, whole

@@ -172,7 +172,7 @@ def tail_of(target: CueTarget, law: NormalLaw, smoothing: FloatArray) -> TailChe
     """
     k = len(law.mean)
     rows, centre = prior_rows(target.prior, smoothing, k)
-    root: FloatArray = np.linalg.qr(np.column_stack([rows, centre]), mode="r")
+    root = np.asarray(np.linalg.qr(np.column_stack([rows, centre]), mode="r"))
     arrays = {
         "prior_precision": rows.T @ rows,
         "prior_mean": np.asarray(solve_triangular(root[:k, :k], root[:k, k])),
@@ -180,7 +180,7 @@ def tail_of(target: CueTarget, law: NormalLaw, smoothing: FloatArray) -> TailChe
     held = smoothing if target.compiled.n_paths else np.empty(0)
     given = _GivenSmoothing(_TargetGivenSmoothing(target, held, k, arrays), _NormalPrior())
     # The check wants a lower factor.
-    covariance_root: FloatArray = np.linalg.cholesky(law.covariance)
+    covariance_root = np.asarray(np.linalg.cholesky(law.covariance), dtype=np.float64)
     surrogate = NormalSurrogate(law.mean, law.root.T @ law.root, covariance_root)
     found = check_tail(given, law.mean, surrogate, np.random.default_rng(0))  # type: ignore[arg-type]
     assert found is not None

@@ -17,7 +17,7 @@ from qbeconometrics.exceptions import InputError, OptionError, check_choice, sug
 from qbeconometrics.plots import plot_paths
 from qbeconometrics.results.fit_record import FitRecord
 from qbeconometrics.results.lp_summary import build_lp_summary, path_panels
-from qbeconometrics.results.path_record import PathRecord
+from qbeconometrics.results.path_record import PathRecord, leading_parameters
 from qbeconometrics.results.path_tables import interval_table, path_table, ratio_table
 from qbeconometrics.results.posterior_results import PosteriorResults
 from qbeconometrics.results.reliability import (
@@ -84,7 +84,7 @@ class LPResults(PosteriorResults):
             ``band_lower``, ``band_upper``; one row a horizon, responses and states as outer
             levels where there are several.
         """
-        record = self.record
+        record = self.paths_only.record
         return self._table(
             self._pooled, alpha, method, family, mean=record.exact_mean, covariance=record.exact_cov
         )
@@ -124,7 +124,7 @@ class LPResults(PosteriorResults):
             raise OptionError(f"the responses are {self.paths.kind} already; see irf_table")
         P, H = self.paths.n_paths, len(self.paths.horizons)
         C = np.kron(np.eye(P), np.tril(np.ones((H, H))))
-        record = self.record
+        record = self.paths_only.record
         mean = None if record.exact_mean is None else C @ record.exact_mean
         covariance = None if record.exact_cov is None else C @ record.exact_cov @ C.T
         return self._table(
@@ -259,22 +259,13 @@ class LPResults(PosteriorResults):
     # -- instruments --------------------------------------------------------------------------
 
     def first_stage(self) -> pd.DataFrame:
-        """Strength of the instruments, one row a horizon; under the covariance of the fit.
-
-        Raises
-        ------
-        InputError
-            If the shock is observed.
-        """
+        """Strength of the instruments, one row a horizon, under the covariance of the fit."""
         if self.paths.strength is None:
             raise InputError("There is no first stage: the shock is its own instrument.")
         return self.paths.strength.copy()
 
     def robust_set(self, param: str, alpha: float = 0.10) -> list[tuple[float, float]]:
-        """Anderson-Rubin confidence set of one coefficient, such as ``"ip[12]"``.
-
-        Holds its level however weak the instruments are; see `QuasiBayesLP.robust_set`.
-        """
+        """Anderson-Rubin set of a coefficient such as ``"ip[12]"``; see the model's method."""
         sets: list[tuple[float, float]] = self.model.robust_set(
             param, alpha, cov_type=self.record.cov_type, cov_kwds=self.record.cov_kwds
         )
@@ -295,7 +286,7 @@ class LPResults(PosteriorResults):
         alpha, method
             As in `irf_table`.
         """
-        return build_lp_summary(self, check_probability(alpha, "alpha"), method)
+        return build_lp_summary(self.paths_only, check_probability(alpha, "alpha"), method)
 
     def plot(
         self,
@@ -358,9 +349,18 @@ class LPResults(PosteriorResults):
     # -- helpers ------------------------------------------------------------------------------
 
     @cached_property
+    def paths_only(self) -> LPResults:
+        """These results without the controls' coefficients, if they were sampled."""
+        n = len(self.paths.active)
+        if len(self.record.param_names) == n:
+            return self
+        return type(self)(self.model, leading_parameters(self.record, n), self.paths)
+
+    @cached_property
     def _pooled(self) -> FloatArray:
-        """All draws, shape (N, parameter)."""
-        return self.record.draws.reshape(-1, self.record.draws.shape[2])
+        """All draws of the responses, shape (N, response coefficient)."""
+        draws = self.paths_only.record.draws
+        return draws.reshape(-1, draws.shape[2])
 
     @property
     def _cube(self) -> FloatArray:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from qbeconometrics.results.fit_record import FitRecord
 from qbeconometrics.results.reliability import Finding
 
 FloatArray = NDArray[np.float64]
@@ -84,6 +85,19 @@ class PathRecord:
         outer = [label if isinstance(label, tuple) else (label,) for label in paths]
         tuples = [(*label, h) for label in outer for h in self.horizons]
         return pd.MultiIndex.from_tuples(tuples, names=[*paths.names, "horizon"])
+
+
+def leading_parameters(record: FitRecord, n: int) -> FitRecord:
+    """Return a record of the first `n` parameters only."""
+    exact_mean, exact_cov = record.exact_mean, record.exact_cov
+    return replace(
+        record,
+        draws=record.draws[:, :, :n],
+        param_names=record.param_names[:n],
+        mode=record.mode[:n],
+        exact_mean=None if exact_mean is None else exact_mean[:n],
+        exact_cov=None if exact_cov is None else exact_cov[:n, :n],
+    )
 
 
 def coefficient_names(

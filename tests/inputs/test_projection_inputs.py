@@ -163,6 +163,15 @@ def test_leads_lags_and_trend_by_definition(frame):
     np.testing.assert_array_equal(own.kept.sum(axis=0)[0], [N - 3, N - 4, N - 5])
 
 
+def test_a_variable_with_two_parts_to_play_is_lagged_once(frame):
+    y = frame["ip"].to_numpy()
+    series = check_projection_series(y, y.copy(), frame["rate"].to_numpy())
+    design = build_projection_design(series, horizon=range(1, 3), lags=2)
+    assert design.control_names == (
+        "const", "w1", "lag(y, 1)", "lag(w1, 1)", "lag(y, 2)", "lag(w1, 2)",
+    )  # fmt: skip
+
+
 def test_kinds_of_responses(frame):
     y = frame["ip"].to_numpy()
     series = check_projection_series(frame["ip"], frame["shock"], instrument=frame["z"])

@@ -279,7 +279,7 @@ def test_weak_instruments_are_said():
         ({"lags": -1}, OptionError, "lags=-1"),
         ({"lags": 1.5}, OptionError, "lags=1.5"),
         ({"lag_augmentation": 1}, OptionError, "True or False"),
-        ({"partial_out": False}, OptionError, "partial_out"),
+        ({"partial_out": None}, OptionError, "partial_out"),
         ({"horizons": 5}, UnknownKeywordError, "Did you mean 'horizon'"),
         ({"prior": qb.priors.StudentT(3, 0, 1)}, OptionError, "Student-t"),
         ({"state": np.full(300, 2.0)}, InputError, "between 0 and 1"),
