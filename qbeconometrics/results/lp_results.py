@@ -23,7 +23,6 @@ from qbeconometrics.results.posterior_results import PosteriorResults
 from qbeconometrics.results.reliability import (
     Finding,
     convergence_findings,
-    instrument_strength,
     weak_instrument_findings,
 )
 
@@ -338,8 +337,7 @@ class LPResults(PosteriorResults):
                 ess=np.column_stack([bulk_ess(smoothing), tail_ess(smoothing)]),
                 rhat=np.atleast_1d(rhat(smoothing)),
             )
-        if self.paths.strength is not None:
-            found += weak_instrument_findings(instrument_strength(self.paths.strength))
+        found += weak_instrument_findings(self.paths.weakest_stage())
         return [*found, *self.paths.cautions]
 
     def predict(self, exog: Any = None, transform: bool = True) -> Any:

@@ -11,7 +11,6 @@ from numpy.typing import ArrayLike
 
 from qbeconometrics.exceptions import InputError
 from qbeconometrics.plots import PathPanel
-from qbeconometrics.results.reliability import instrument_strength
 from qbeconometrics.results.summary_layout import (
     Column,
     PosteriorSummary,
@@ -62,11 +61,10 @@ def _head(results: LPResults) -> list[Row]:
         ("Horizons", f"{paths.horizons[0]} to {paths.horizons[-1]}"),
         ("Sample", paths.sample),
     ]
-    if paths.strength is not None:
-        strength = instrument_strength(paths.strength)
-        if strength is not None:
-            name = strength.statistic[0].upper() + strength.statistic[1:]
-            rows.append((name, f"{strength.value:.4g}"))
+    strength = paths.weakest_stage()
+    if strength is not None:
+        name = strength.statistic[0].upper() + strength.statistic[1:]
+        rows.append((name, f"{strength.value:.4g}"))
     return rows
 
 

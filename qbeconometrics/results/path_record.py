@@ -9,7 +9,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from qbeconometrics.results.fit_record import FitRecord
-from qbeconometrics.results.reliability import Finding
+from qbeconometrics.results.reliability import (
+    Finding,
+    InstrumentStrength,
+    instrument_strength,
+)
 
 FloatArray = NDArray[np.float64]
 
@@ -62,6 +66,13 @@ class PathRecord:
     def n_paths(self) -> int:
         """Responses times states."""
         return len(self.responses) * len(self.states)
+
+    def weakest_stage(self) -> InstrumentStrength | None:
+        """The first-stage statistic of the horizon where it is smallest."""
+        strength = None if self.strength is None else instrument_strength(self.strength)
+        if strength is None:
+            return None
+        return replace(strength, regressors=(self.shock,))
 
     def path_names(self) -> list[tuple[str, str]]:
         """Response and state of each path, in the order of the coefficients."""

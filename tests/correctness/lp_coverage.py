@@ -1,7 +1,8 @@
 """Frequentist coverage of the default fit of local projections, with and without smoothness.
 
-Usage: ``python lp_coverage.py [replications] [with smoothness] [seed]``; 2,000 replications take five
-minutes on one core without a smoothness prior, half an hour with it. Prints, for each design, the joint coverage of the 90 % sup-t band and the pointwise coverage
+Usage: ``python lp_coverage.py [replications] [with smoothness] [seed]``. On one core 2,000
+replications take five minutes without a smoothness prior and half an hour with it. Prints, for each
+design, the joint coverage of the 90 % sup-t band and the pointwise coverage
 at the first, middle and last horizon. Designs: first-order autoregressions (the shock is y itself
 given its own past), an observed shock with geometric responses, and an external instrument, strong
 or weak. Also `coverage`, which the long tests call.

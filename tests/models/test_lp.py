@@ -267,6 +267,7 @@ def test_weak_instruments_are_said():
         res = model.fit(rng=0, draws=200)
     assert WeakInstrumentWarning in {one.category for one in caught}
     assert "instruments are weak" in str(res.summary())
+    assert "for 'g'" in next(str(one.message) for one in caught if "weak" in str(one.message))
     ends = [end for interval in res.robust_set("y[0]") for end in interval]
     assert not np.all(np.isfinite(ends))
 
