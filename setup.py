@@ -18,6 +18,8 @@ KERNELS = [
     "_hmc",
     "_surrogate",
     "_delayed_acceptance",
+    "_smoothing",
+    "_projection",
 ]
 
 # A debug build checks every index; QBECONOMETRICS_SANITIZE=address,undefined instruments the code.

@@ -9,6 +9,7 @@ from importlib.metadata import version
 from qbeconometrics import datasets, exceptions, losses, moment_functions, priors
 from qbeconometrics.models.gmm import QuasiBayesGMM
 from qbeconometrics.models.iv import QuasiBayesIV
+from qbeconometrics.models.lp import QuasiBayesLP
 from qbeconometrics.models.m_estimation import QuasiBayesM
 from qbeconometrics.versions import show_versions
 
@@ -17,6 +18,7 @@ __version__ = version("qbeconometrics")
 __all__ = [
     "QuasiBayesGMM",
     "QuasiBayesIV",
+    "QuasiBayesLP",
     "QuasiBayesM",
     "__version__",
     "datasets",

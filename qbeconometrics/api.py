@@ -3,6 +3,7 @@
 from qbeconometrics import (
     QuasiBayesGMM,
     QuasiBayesIV,
+    QuasiBayesLP,
     QuasiBayesM,
     __version__,
     datasets,
@@ -16,6 +17,7 @@ from qbeconometrics import (
 __all__ = [
     "QuasiBayesGMM",
     "QuasiBayesIV",
+    "QuasiBayesLP",
     "QuasiBayesM",
     "__version__",
     "datasets",

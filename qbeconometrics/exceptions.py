@@ -38,6 +38,10 @@ class ImproperPosteriorError(QBEconometricsError, ValueError):
     """The quasi-posterior would not integrate to a finite number."""
 
 
+class TailMassError(QBEconometricsError, ValueError):
+    """A region far from the mode holds too much of the quasi-posterior for it to be sampled."""
+
+
 class NumericalError(QBEconometricsError, ValueError):
     """A computation cannot be carried out, such as factoring a singular covariance."""
 
@@ -64,6 +68,10 @@ class ConvergenceWarning(QBEconometricsWarning):
 
 class WeakInstrumentWarning(QBEconometricsWarning):
     """The first stage is weak, so the prior matters."""
+
+
+class PriorWarning(QBEconometricsWarning):
+    """The prior, more than the data, decides some coefficients."""
 
 
 class TailWarning(QBEconometricsWarning):

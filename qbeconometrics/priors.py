@@ -175,6 +175,86 @@ class Flat(Prior):
         return "Flat()"
 
 
+class Smoothness(Prior):
+    """Roughness prior of impulse responses, for local projections.
+
+    Each path of responses beta_h gets the density, up to a constant,
+    (lambda/s2)^(r/2) exp(-lambda/(2 s2) beta'K beta), where beta'K beta is a sum of r squared
+    differences and s2 the mean variance of the path without prior, so that lambda has no unit.
+
+    Parameters
+    ----------
+    order : {1, 2, "decay"}
+        Differences that are penalised: first (towards a constant), second (towards a straight
+        line), or first with zero after the last horizon (towards a decay to zero).
+    smoothing : float, optional
+        Fixed lambda. None samples one lambda a path.
+    gamma : tuple of float
+        Shape and rate of the Gamma hyperprior of lambda.
+    half_cauchy : float, optional
+        Scale of a half-Cauchy hyperprior of lambda^(-1/2), in place of `gamma`.
+    level : Normal, Flat or None
+        Prior of each path's first coefficient and, for order 2, of its first difference, on which
+        the roughness says nothing. None is the weak default of local projections.
+
+    Raises
+    ------
+    OptionError
+        If a value is not allowed.
+
+    Notes
+    -----
+    The prior helps where neighbouring horizons are alike and costs coverage where they are not, so
+    it has to be asked for. Long horizons about which the data say little follow the prior: a
+    straight line with order 2, the last level with order 1, zero with "decay". Roughness priors of
+    impulse responses are familiar from Barnichon and Brownlees (2019, Review of Economics and
+    Statistics 101); the forms and hyperpriors here are ours.
+
+    Examples
+    --------
+    >>> from qbeconometrics.priors import Smoothness
+    >>> Smoothness(order=1, smoothing=10)
+    Smoothness(order=1, smoothing=10)
+    """
+
+    __slots__ = ("gamma", "half_cauchy", "level", "order", "smoothing")
+
+    def __init__(
+        self,
+        order: int | str = 2,
+        smoothing: float | None = None,
+        *,
+        gamma: tuple[float, float] | None = None,
+        half_cauchy: float | None = None,
+        level: Normal | Flat | None = None,
+    ):
+        if isinstance(order, bool) or order not in (1, 2, "decay"):
+            raise OptionError(f"Smoothness order={order!r} is not known; use 1, 2 or 'decay'")
+        if sum(value is not None for value in (smoothing, gamma, half_cauchy)) > 1:
+            raise OptionError("Smoothness takes one of smoothing=, gamma= and half_cauchy=")
+        for value, argument in ((smoothing, "smoothing"), (half_cauchy, "half_cauchy")):
+            if value is not None and np.ndim(value) != 0:
+                raise OptionError(f"Smoothness {argument} must be one number, not {value!r}")
+            if value is not None:
+                _finite_numbers(value, f"Smoothness {argument}", positive=True)
+        if gamma is not None:
+            if np.shape(gamma) != (2,):
+                raise OptionError(f"Smoothness gamma={gamma!r} must be (shape, rate)")
+            _finite_numbers(gamma, "Smoothness gamma", positive=True)
+        if level is not None and not isinstance(level, (Normal, Flat)):
+            raise OptionError(f"Smoothness level={level!r} must be priors.Normal, Flat or None")
+        self.order, self.smoothing, self.half_cauchy = order, smoothing, half_cauchy
+        self.gamma = (1.0, 0.01) if gamma is None else (float(gamma[0]), float(gamma[1]))
+        self.level = level
+
+    def __repr__(self) -> str:
+        if self.smoothing is not None:
+            return f"Smoothness(order={self.order!r}, smoothing={_short(self.smoothing)})"
+        if self.half_cauchy is not None:
+            return f"Smoothness(order={self.order!r}, half_cauchy={_short(self.half_cauchy)})"
+        return f"Smoothness(order={self.order!r}, gamma={self.gamma})"
+
+
 PriorLike = Prior | Mapping[str, Prior] | None
 
 

@@ -77,12 +77,26 @@ def test_the_comparison_in_the_readme_is_of_the_main_job():
 
 
 @pytest.mark.parametrize(
-    "path", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "docs/index.md"]
+    "path",
+    [
+        "README.md",
+        "CONTRIBUTING.md",
+        "CHANGELOG.md",
+        "SECURITY.md",
+        "docs/index.md",
+        "docs/local_projections.md",
+    ],
 )
 def test_links_lead_somewhere(path):
     text = (TREE / path).read_text(encoding="utf-8")
     for target in re.findall(r"\]\(([^)#]+)\)", text):
         assert target.startswith("https://") or ((TREE / path).parent / target).exists(), target
+
+
+def test_the_monetary_policy_example_runs(tmp_path):
+    printed = run("-W", "error", str(TREE / "examples" / "monetary_policy.py"), cwd=tmp_path)
+    assert "Effective F of the surprises: 16.3 (229 months)" in printed
+    assert (tmp_path / "monetary_policy.png").stat().st_size > 50_000
 
 
 def test_the_example_script_runs(tmp_path):

@@ -126,10 +126,10 @@ def build_blocks(
     env = eval_env if eval_env is not None else patsy.EvalEnvironment([{"np": np}])
     with patsy_errors_named(formula):
         outcome = _outcome_factor(text)
-        sides = [_side_terms(side) for side in _sides(text)]
+        sides = [side_terms(side) for side in _sides(text)]
         factors = _unique_factors(outcome, sides)
         refuse_unknown_names(factors, columns.frame, env)
-        kept = _rows_to_keep(factors, columns, env, missing)
+        kept = rows_to_keep(factors, columns, env, missing)
         with np.errstate(all="ignore"):
             endog, matrices, infos = _evaluate(outcome, sides, columns, env, kept)
     exog, instrument = _assemble(text, matrices)
@@ -224,24 +224,26 @@ def _sides(text: FormulaText) -> list[str]:
     return [side for side in candidates if side is not None]
 
 
-def _side_terms(side: str) -> list[Any]:
+def side_terms(side: str) -> list[Any]:
+    """Terms of one right-hand side."""
     return list(patsy.ModelDesc.from_formula(f"~ {side}").rhs_termlist)
 
 
-def _factors_of(terms: Sequence[Any]) -> list[Any]:
+def factors_of(terms: Sequence[Any]) -> list[Any]:
+    """All factors of some terms."""
     return [factor for term in terms for factor in term.factors]
 
 
 def _data_columns(sides: Sequence[Sequence[Any]], frame: pd.DataFrame) -> tuple[str, ...]:
     """Columns of the data that these terms read."""
     read = {
-        name for terms in sides for factor in _factors_of(terms) for name in names_in(factor.code)
+        name for terms in sides for factor in factors_of(terms) for name in names_in(factor.code)
     }
     return tuple(sorted(name for name in read if name in frame.columns))
 
 
 def _unique_factors(outcome: Any, sides: Sequence[Sequence[Any]]) -> list[Any]:
-    return list(dict.fromkeys([outcome, *(f for terms in sides for f in _factors_of(terms))]))
+    return list(dict.fromkeys([outcome, *(f for terms in sides for f in factors_of(terms))]))
 
 
 def _outcome_factor(text: FormulaText) -> Any:
@@ -254,7 +256,7 @@ def _outcome_factor(text: FormulaText) -> Any:
     return terms[0].factors[0]
 
 
-def _rows_to_keep(
+def rows_to_keep(
     factors: Sequence[Any], columns: PlainColumns, env: Any, missing: str
 ) -> NDArray[np.bool_]:
     """Mark the rows in which every factor of the formula has a value."""
@@ -294,6 +296,15 @@ def _evaluate(
     kept_env = environment_for_kept_rows(_unique_factors(outcome, sides), env, sample)
     values = numeric_outcome(full_value(outcome, kept_env, columns), outcome.name())
     endog = pd.Series(values[kept], index=labels, name=outcome.name())
+    matrices, infos = side_matrices(sides, columns, kept_env, kept)
+    sample.forget()
+    return endog, matrices, infos
+
+
+def side_matrices(
+    sides: Sequence[Sequence[Any]], columns: PlainColumns, kept_env: Any, kept: NDArray[np.bool_]
+) -> tuple[list[pd.DataFrame], list[Any]]:
+    """Design matrices of right-hand sides on the kept rows, and how to build them anew."""
     training = TrainingColumns(columns.frame, kept)
     wrapped = [
         [patsy.Term([KeptRowsFactor(factor) for factor in term.factors]) for term in terms]
@@ -303,9 +314,8 @@ def _evaluate(
     infos = patsy.design_matrix_builders(
         wrapped, lambda: iter([training]), kept_env, NA_action=_pass_all()
     )
-    matrices = [_kept_matrix(info, training, labels) for info in infos]
-    sample.forget()
-    return endog, matrices, list(infos)
+    labels = columns.frame.index[kept]
+    return [_kept_matrix(info, training, labels) for info in infos], list(infos)
 
 
 def _kept_matrix(info: Any, training: TrainingColumns, labels: pd.Index) -> pd.DataFrame:

@@ -34,7 +34,7 @@ class FormulaText:
 
 
 @dataclass(frozen=True, slots=True)
-class _Group:
+class Group:
     """Place of a bracket group in the text, with the places of its tildes and bars."""
 
     start: int
@@ -42,10 +42,10 @@ class _Group:
 
 
 @dataclass(frozen=True, slots=True)
-class _Marks:
+class Marks:
     tildes: tuple[int, ...]
     bars: tuple[int, ...]
-    groups: tuple[_Group, ...]
+    groups: tuple[Group, ...]
 
 
 def split_formula(formula: str) -> FormulaText:
@@ -73,7 +73,7 @@ def split_formula(formula: str) -> FormulaText:
     """
     if not isinstance(formula, str):
         raise FormulaError(f"The formula must be a string, not {type(formula).__name__}.")
-    marks = _find_marks(formula)
+    marks = find_marks(formula)
     tilde = _only_tilde(marks, formula)
     outcome = formula[:tilde].strip()
     if not outcome:
@@ -94,7 +94,7 @@ def split_formula(formula: str) -> FormulaText:
     return FormulaText(outcome, _side(formula[tilde + 1 :], "right of ~", formula))
 
 
-def _only_tilde(marks: _Marks, formula: str) -> int:
+def _only_tilde(marks: Marks, formula: str) -> int:
     if not marks.tildes:
         raise FormulaError(f"Formula {formula!r} has no ~ between outcome and regressors.")
     if len(marks.tildes) > 1:
@@ -102,7 +102,7 @@ def _only_tilde(marks: _Marks, formula: str) -> int:
     return marks.tildes[0]
 
 
-def _split_bar(formula: str, outcome: str, tilde: int, marks: _Marks) -> FormulaText:
+def _split_bar(formula: str, outcome: str, tilde: int, marks: Marks) -> FormulaText:
     if len(marks.bars) > 1:
         raise FormulaError(
             f"Formula {formula!r} has more than one bar. Write all regressors left of it and all "
@@ -116,7 +116,7 @@ def _split_bar(formula: str, outcome: str, tilde: int, marks: _Marks) -> Formula
     )
 
 
-def _split_brackets(formula: str, outcome: str, tilde: int, marks: _Marks) -> FormulaText:
+def _split_brackets(formula: str, outcome: str, tilde: int, marks: Marks) -> FormulaText:
     if len(marks.groups) > 1:
         raise FormulaError(
             f"Formula {formula!r} has more than one bracket group. Write all endogenous "
@@ -130,7 +130,7 @@ def _split_brackets(formula: str, outcome: str, tilde: int, marks: _Marks) -> Fo
             "cannot be removed, multiplied or made part of an interaction."
         )
     inside = formula[group.start + 1 : group.stop]
-    inner = _find_marks(inside)
+    inner = find_marks(inside)
     if inner.bars or inner.groups or len(inner.tildes) != 1:
         raise FormulaError(
             f"Formula {formula!r}: the brackets must hold one ~ and no bar or brackets, as in "
@@ -157,23 +157,23 @@ def _side(text: str, where: str, formula: str) -> str:
     return text
 
 
-def _find_marks(formula: str) -> _Marks:
+def find_marks(formula: str) -> Marks:
     """Find tildes, bars and bracket groups outside quotes, calls and indexing brackets."""
     tildes: list[int] = []
     bars: list[int] = []
-    groups: list[_Group] = []
+    groups: list[Group] = []
     open_places: list[int] = []
     place = 0
     while place < len(formula):
         character = formula[place]
         if character in "'\"":
-            place = _end_of_quote(formula, place)
+            place = end_of_quote(formula, place)
         elif character in _CLOSING:
             open_places.append(place)
         elif character in ")]}":
             start = _matching(formula, open_places, place)
-            if character == "]" and not open_places and not _is_indexing(formula, start):
-                groups.append(_Group(start, place))
+            if character == "]" and not open_places and not is_indexing(formula, start):
+                groups.append(Group(start, place))
         elif not open_places and character in "~|":
             (tildes if character == "~" else bars).append(place)
         elif character == "~" and _is_between_operands(formula, place):
@@ -181,10 +181,10 @@ def _find_marks(formula: str) -> _Marks:
         place += 1
     if open_places:
         raise FormulaError(f"Formula {formula!r}: {formula[open_places[-1]]!r} is never closed.")
-    return _Marks(tuple(tildes), tuple(bars), tuple(groups))
+    return Marks(tuple(tildes), tuple(bars), tuple(groups))
 
 
-def _end_of_quote(formula: str, start: int) -> int:
+def end_of_quote(formula: str, start: int) -> int:
     place = start + 1
     while place < len(formula):
         if formula[place] == "\\":
@@ -205,7 +205,7 @@ def _matching(formula: str, open_places: list[int], place: int) -> int:
     return open_places.pop()
 
 
-def _is_indexing(formula: str, place: int) -> bool:
+def is_indexing(formula: str, place: int) -> bool:
     """Whether "[" follows a name, a call or another index without a space."""
     return place > 0 and (formula[place - 1].isalnum() or formula[place - 1] in "_)]}'\"")
 
@@ -218,7 +218,7 @@ def _is_between_operands(formula: str, place: int) -> bool:
 
 def _refuse_tilde_in_parentheses(formula: str, open_places: list[int]) -> None:
     inside_group = len(open_places) == 1 and formula[open_places[0]] == "["
-    if inside_group and not _is_indexing(formula, open_places[0]):
+    if inside_group and not is_indexing(formula, open_places[0]):
         return
     raise FormulaError(
         f"Formula {formula!r} has a ~ within parentheses or an index. Brackets with instruments "

@@ -21,8 +21,17 @@ _REMEDY = (
 )
 
 
-def check_time_order(labels: pd.Index | None, kept: NDArray[np.bool_] | None) -> None:
-    """Refuse rows whose serial correlation would be computed over the wrong distances.
+_HAC = "cov_type='HAC'"
+
+
+def check_time_order(
+    labels: pd.Index | None,
+    kept: NDArray[np.bool_] | None,
+    *,
+    needed_by: str = _HAC,
+    whole_numbers: bool = False,
+) -> None:
+    """Refuse rows whose serial correlation, or lags, would be taken over the wrong distances.
 
     Parameters
     ----------
@@ -31,6 +40,10 @@ def check_time_order(labels: pd.Index | None, kept: NDArray[np.bool_] | None) ->
         evenly spaced; other labels are taken as they come.
     kept : ndarray of bool or None
         Marks the rows kept among the original ones; None if no row was dropped.
+    needed_by : str
+        What needs the order, for the messages.
+    whole_numbers : bool
+        Whether integers are dates too, such as years, and must be evenly spaced.
 
     Raises
     ------
@@ -42,13 +55,14 @@ def check_time_order(labels: pd.Index | None, kept: NDArray[np.bool_] | None) ->
     >>> check_time_order(pd.period_range("2000Q1", periods=8, freq="Q"), None)
     """
     if isinstance(labels, pd.MultiIndex):
+        panel = " For a panel use cov_type='cluster';" if needed_by == _HAC else ""
         raise InputError(
-            "cov_type='HAC' needs the rows of one series in order of time, but the index has "
-            f"{labels.nlevels} levels. For a panel use cov_type='cluster'; for one series drop the "
-            "labels first with .reset_index(drop=True)."
+            f"{needed_by} needs the rows of one series in order of time, but the index has "
+            f"{labels.nlevels} levels.{panel} For one series drop the labels first with "
+            ".reset_index(drop=True)."
         )
     if kept is not None:
-        _refuse_rows_dropped_between(labels, kept)
+        _refuse_rows_dropped_between(labels, kept, needed_by)
     if labels is None or len(labels) < 2:
         return
     labels = _as_dates(labels)
@@ -56,12 +70,14 @@ def check_time_order(labels: pd.Index | None, kept: NDArray[np.bool_] | None) ->
     numeric = pd.api.types.is_numeric_dtype(labels.dtype) and labels.dtype != bool
     if not (dated or numeric):
         return
-    _refuse_disorder(labels)
-    if dated:
-        _refuse_gaps(labels)
+    _refuse_disorder(labels, needed_by)
+    if dated or (whole_numbers and labels.dtype.kind in "iu"):
+        _refuse_gaps(labels, needed_by)
 
 
-def _refuse_rows_dropped_between(labels: pd.Index | None, kept: NDArray[np.bool_]) -> None:
+def _refuse_rows_dropped_between(
+    labels: pd.Index | None, kept: NDArray[np.bool_], needed_by: str
+) -> None:
     places = np.flatnonzero(kept)
     steps = np.diff(places)
     if not (steps > 1).any():
@@ -69,7 +85,7 @@ def _refuse_rows_dropped_between(labels: pd.Index | None, kept: NDArray[np.bool_
     before = int(np.argmax(steps > 1))
     shown = places if labels is None else labels
     raise InputError(
-        f"cov_type='HAC' needs rows without gaps, but {int(steps[before]) - 1} row(s) with missing "
+        f"{needed_by} needs rows without gaps, but {int(steps[before]) - 1} row(s) with missing "
         f"values were dropped between the rows labelled {_shown(shown[before])} and "
         f"{_shown(shown[before + 1])}. Fill the missing values, or drop these rows from the data "
         "first and reset its index, if the rows that are left are to count as one period apart."
@@ -83,19 +99,20 @@ def _as_dates(labels: pd.Index) -> pd.Index:
     return labels
 
 
-def _refuse_disorder(labels: pd.Index) -> None:
+def _refuse_disorder(labels: pd.Index, needed_by: str) -> None:
     increasing = np.asarray(labels[1:] > labels[:-1], dtype=bool)
     if increasing.all():
         return
     row = int(np.argmin(increasing)) + 1
+    panel = "; for a panel use cov_type='cluster'" if needed_by == _HAC else ""
     raise InputError(
-        "cov_type='HAC' needs rows in order of time, each label once, but the row labelled "
+        f"{needed_by} needs rows in order of time, each label once, but the row labelled "
         f"{_shown(labels[row])} comes after {_shown(labels[row - 1])}. Sort the data by time with "
-        ".sort_index(); for a panel use cov_type='cluster'."
+        f".sort_index(){panel}."
     )
 
 
-def _refuse_gaps(labels: pd.Index) -> None:
+def _refuse_gaps(labels: pd.Index, needed_by: str) -> None:
     steps = np.diff(_positions(labels))
     lengths, counts = np.unique(steps, return_counts=True)
     usual = lengths[counts.argmax()]
@@ -105,7 +122,7 @@ def _refuse_gaps(labels: pd.Index) -> None:
     # A step that is too long is a gap; only if there is none is one that is too short named.
     row = int(np.argmax(steps > usual if (steps > usual).any() else odd))
     raise InputError(
-        "cov_type='HAC' needs evenly spaced dates, but from the row labelled "
+        f"{needed_by} needs evenly spaced dates, but from the row labelled "
         f"{_shown(labels[row])} to {_shown(labels[row + 1])} the step is another than elsewhere. "
         f"{_REMEDY}"
     )
@@ -113,6 +130,8 @@ def _refuse_gaps(labels: pd.Index) -> None:
 
 def _positions(labels: Any) -> NDArray[np.int64]:
     """Whole numbers that grow by the same step from period to period."""
+    if labels.dtype.kind in "iu":
+        return np.asarray(labels, dtype=np.int64)
     if isinstance(labels, pd.DatetimeIndex):
         dates = labels.tz_localize(None)
         step = float(np.median(np.diff(dates.to_numpy()) / np.timedelta64(1, "s")))

@@ -11,6 +11,8 @@ cdef extern from "numpy/random/bitgen.h":
 cdef extern from "numpy/random/distributions.h":
     void random_standard_normal_fill(bitgen_t*, Py_ssize_t, double*) noexcept nogil
     double random_chisquare(bitgen_t*, double) noexcept nogil
+    double random_standard_gamma(bitgen_t*, double) noexcept nogil
+    double random_standard_exponential(bitgen_t*) noexcept nogil
 
 
 cdef inline bitgen_t* generator(bit_generator) except NULL:

@@ -11,6 +11,7 @@ from qbeconometrics.inputs.design import LinearDesign
 from qbeconometrics.posterior.nonlinear import NonlinearPosterior
 from qbeconometrics.posterior.target import Posterior
 from qbeconometrics.sampling.options import SampleOptions
+from qbeconometrics.sampling.projection import ProjectionSample
 from qbeconometrics.sampling.run import Sample
 
 # Share of proposals at which a two-way clustered S may fail to be positive definite.
@@ -43,7 +44,7 @@ def refuse_indefinite_covariance(drawn: Sample, cov_type: str, also: str = "") -
         )
 
 
-def warn_if_interrupted(drawn: Sample, options: SampleOptions) -> None:
+def warn_if_interrupted(drawn: Sample | ProjectionSample, options: SampleOptions) -> None:
     """Say that Ctrl-C ended the run; the summary says so by itself."""
     if drawn.interrupted:
         warnings.warn(

@@ -6,14 +6,19 @@ from collections.abc import Mapping
 
 from qbeconometrics.exceptions import OptionError
 from qbeconometrics.posterior.function_target import FunctionTarget
+from qbeconometrics.posterior.projection_cue import CueTarget
 from qbeconometrics.posterior.risk_target import RiskTarget
+from qbeconometrics.posterior.smoothing import SmoothingTarget
 from qbeconometrics.posterior.target import Target
 from qbeconometrics.sampling.function_samplers import FUNCTION_SAMPLERS, RISK_SAMPLERS
+from qbeconometrics.sampling.projection_samplers import PROJECTION_SAMPLERS
 from qbeconometrics.sampling.samplers import SAMPLERS, Sampler
 
 
 def samplers_for(target: Target) -> Mapping[str, Sampler]:
     """Return the samplers by name: compiled for linear moments, in Python for the others."""
+    if isinstance(target, (SmoothingTarget, CueTarget)):
+        return PROJECTION_SAMPLERS
     if isinstance(target, RiskTarget):
         return RISK_SAMPLERS
     return FUNCTION_SAMPLERS if isinstance(target, FunctionTarget) else SAMPLERS

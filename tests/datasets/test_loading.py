@@ -21,6 +21,7 @@ SHAPES = {
     "cigarettes_sw": (96, 9),
     "consump_annual": (37, 24),
     "docvisits": (4412, 10),
+    "gertler_karadi_2015": (396, 18),
     "griliches1976": (758, 20),
     "hsng1980": (50, 16),
     "meps": (10391, 29),
@@ -33,6 +34,7 @@ TEXT_COLUMNS = {
     ("ak1991_sub20000", "sob"),
     ("ccapm_euler", "date"),
     ("cigarettes_sw", "state"),
+    ("gertler_karadi_2015", "date"),
     ("hsng1980", "division"),
     ("hsng1980", "region"),
     ("hsng1980", "state"),
@@ -52,6 +54,8 @@ CELLS = [
     ("consump_annual", 1, "gy", 0.006958961487),
     ("docvisits", 1, "income", 10),
     ("ccapm_euler", 0, "rb", 1.003609888),
+    ("gertler_karadi_2015", 0, "logcpi", 429.0459),
+    ("gertler_karadi_2015", 395, "gs1", 0.19),
 ]
 # Averages of the published files, to nine digits.
 MEAN_TOLERANCE = 1e-8

@@ -21,6 +21,9 @@ COMPARED_IN = {
     "modified_delayed_acceptance": "test_twin_paths.py",
     "log_density_and_gradient": "test_gradient.py",
     "hamiltonian": "test_twin_paths.py",
+    "smoothing_gibbs": "test_smoothing.py",
+    "ProjectionTarget": "test_projection.py",
+    "projection_chain": "test_projection.py",
 }
 
 

@@ -67,7 +67,7 @@ def run_kernel(package, stored):
     seconds = []
     for _ in range(1 if "VALGRIND" in os.environ else 5):
         draws, log_density = np.empty((DRAWS, K)), np.empty(DRAWS)
-        counters = np.zeros(4, dtype=np.int64)
+        counters = np.zeros(5, dtype=np.int64)
         began = time.perf_counter()
         kernels.modified_delayed_acceptance(
             target, np.random.PCG64(0), np.zeros(K), DF, 0.0, *empty, draws, log_density, counters,

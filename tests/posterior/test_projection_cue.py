@@ -1,0 +1,219 @@
+"""The continuously updated law of local projections: values, grids, plain chains, far mass."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+import qbeconometrics as qb
+from qbeconometrics.diagnostics.convergence import bulk_ess, mean_mcse, rhat, sd_mcse
+from qbeconometrics.exceptions import ImproperPosteriorError, TailMassError
+from qbeconometrics.models.fit_options import sample_options
+from qbeconometrics.moments.projection import score_covariance
+from qbeconometrics.posterior.projection_cue import cue_target, tail_of
+from qbeconometrics.sampling.projection_cue import Reference, sample_cue
+
+MONTE_CARLO_SE = 4.0
+
+
+def autoregression(n, seed=0, rho=0.9, wild=100):
+    """y follows an autoregression driven by an observed shock and noise."""
+    rng = np.random.default_rng(seed)
+    shock, noise = rng.normal(size=(2, n + wild))
+    y = np.zeros(n + wild)
+    for t in range(1, n + wild):
+        y[t] = rho * y[t - 1] + shock[t] + 0.5 * noise[t]
+    return y[wild:], shock[wild:]
+
+
+def build(horizon, n, prior, seed=0, **kwds):
+    y, shock = autoregression(n, seed)
+    model = qb.QuasiBayesLP(y, shock, horizon=horizon, prior=prior)
+    rule = model._rule("HC0", kwds)
+    posterior = model._posterior(rule, 1.0, 1)
+    covariance = score_covariance(model.moments, rule)
+    hyperprior = posterior.smoothing.hyperprior if posterior.smoothing else (1.0, 0.0, 0.0)
+    target = cue_target(model.moments, model.layout, covariance, posterior.prior, 1.0, hyperprior)
+    return model, posterior, target
+
+
+def options(**changes):
+    chosen = {"draws": 10_000, "tune": 1_000, "chains": 4, "cores": 1, "rng": 0, **changes}
+    return sample_options(sampler="auto", sampler_kwds=None, progressbar=False, **chosen)
+
+
+WEAK = qb.priors.Normal(0.0, 5.0)
+
+
+@pytest.mark.parametrize("centered", [False, True])
+def test_values_from_the_rows(centered):
+    model, _, target = build(3, 120, WEAK, centered=centered)
+    points = model.moments.estimate[:, 0] + 0.3 * np.random.default_rng(1).normal(size=(20, 4))
+    likelihood, prior = target.evaluate(points)
+    moments = model.moments
+    for point, value, log_prior in zip(points, likelihood, prior, strict=True):
+        deviation = point - moments.estimate[:, 0]
+        rows = moments.scores[:, :, 0] - moments.regressor_scores[:, :, 0, 0] * deviation
+        g = rows.mean(axis=0)
+        used = rows - g if centered else rows
+        S = used.T @ used / moments.nobs
+        expected = -0.5 * np.linalg.slogdet(S)[1] - 0.5 * moments.nobs * g @ np.linalg.solve(S, g)
+        assert value == pytest.approx(expected, rel=1e-9)
+        assert log_prior == pytest.approx(-0.5 * point @ point / 25.0)
+
+
+def test_two_horizons_against_a_grid():
+    model, posterior, target = build(1, 150, WEAK)
+    sd = np.sqrt(np.diag(posterior.law.covariance))
+    axes = [m + s * np.linspace(-12, 12, 801) for m, s in zip(posterior.law.mean, sd, strict=True)]
+    grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 2)
+    log = np.add(*target.evaluate(grid))
+    weights = np.exp(log - log.max())
+    weights /= weights.sum()
+    mean = weights @ grid
+    spread = np.sqrt(weights @ (grid - mean) ** 2)
+    res = model.fit(quasi_likelihood="cue", cov_type="HC0", draws=20_000, rng=0, sampler="da")
+    error = (res.params.to_numpy() - mean) / mean_mcse(res.draws)
+    assert np.abs(error).max() < MONTE_CARLO_SE
+    assert np.abs((res.bse.to_numpy() - spread) / sd_mcse(res.draws)).max() < MONTE_CARLO_SE
+    for place in range(2):
+        cumulated = np.cumsum(weights.reshape(801, 801).sum(axis=1 - place))
+        quantile = np.interp([0.05, 0.95], cumulated, axes[place])
+        share = (res.draws[..., place].reshape(-1, 1) < quantile).mean(axis=0)
+        ess = float(bulk_ess(res.draws)[place])
+        assert np.abs(share - [0.05, 0.95]).max() < 5 * np.sqrt(0.05 * 0.95 / ess)
+
+
+def plain_metropolis(target, start, root, draws, seed, thin=20):
+    """Random-walk Metropolis on the same log density, with steps of scattered length."""
+    rng = np.random.default_rng(seed)
+    k = len(start)
+    x = start.copy()
+    value = float(np.add(*target.evaluate(x[None, :]))[0])
+    kept = np.empty((draws, k))
+    step = 2.38 / np.sqrt(k) * root
+    for i in range(draws * thin):
+        y = x + np.exp(1.5 * rng.standard_normal()) * step @ rng.standard_normal(k)
+        new = float(np.add(*target.evaluate(y[None, :]))[0])
+        if np.log(rng.random()) < new - value:
+            x, value = y, new
+        if i % thin == thin - 1:
+            kept[i // thin] = x
+    return kept
+
+
+def test_thirteen_horizons_against_plain_metropolis():
+    """Started five sds out; what lies further, no plain chain crosses, and is weighed below."""
+    model, posterior, target = build(12, 500, WEAK)
+    res = model.fit(quasi_likelihood="cue", cov_type="HC0", draws=5_000, rng=0)
+    assert float(res.rhat().max()) < 1.01
+    rng = np.random.default_rng(3)
+    root = np.linalg.cholesky(posterior.law.covariance)
+    starts = posterior.law.mean + 5.0 * rng.standard_normal((2, 13)) @ root.T
+    chains = np.stack(
+        [plain_metropolis(target, start, root, 8_000, seed) for seed, start in enumerate(starts)]
+    )[:, 1_000:]
+    error = np.hypot(mean_mcse(chains), mean_mcse(res.draws))
+    assert np.abs((chains.mean(axis=(0, 1)) - res.params) / error).max() < MONTE_CARLO_SE
+    error = np.hypot(sd_mcse(chains), sd_mcse(res.draws))
+    assert np.abs((chains.std(axis=(0, 1)) - res.bse) / error).max() < MONTE_CARLO_SE
+
+
+def test_far_mass_by_draws_from_the_prior():
+    """Mass beyond ten local sds over all mass, by 50,000 draws from the prior and a local t law."""
+    _, posterior, target = build(12, 500, WEAK)
+    rng = np.random.default_rng(8)
+    prior = 5.0 * rng.standard_normal((50_000, 13))
+    root = np.linalg.cholesky(posterior.law.covariance)
+
+    def distance(points):
+        return np.sum(np.linalg.solve(root, (points - posterior.law.mean).T) ** 2, axis=0)
+
+    likelihood = np.where(distance(prior) > 100.0 * 13, target.evaluate(prior)[0], -np.inf)
+    far = np.logaddexp.reduce(likelihood) - np.log(len(prior))
+    local = stats.multivariate_t(posterior.law.mean, 1.5 * posterior.law.covariance, df=8)
+    points = local.rvs(50_000, random_state=rng)
+    near, log_prior = target.evaluate(points)
+    constant = -13 * np.log(5.0 * np.sqrt(2 * np.pi))
+    mass = np.logaddexp.reduce(near + log_prior + constant - local.logpdf(points)) - np.log(50_000)
+    assert far - mass < np.log(0.01)
+    ratio = tail_of(target, posterior.law, np.empty(0)).log_ratio
+    assert ratio == pytest.approx(far - mass, abs=2.0)
+
+
+@pytest.mark.parametrize(("horizon", "n", "least"), [(12, 200, 5.0), (36, 300, 50.0)])
+def test_far_mass_is_refused_with_its_figure(horizon, n, least):
+    model, posterior, target = build(horizon, n, WEAK)
+    ratio = tail_of(target, posterior.law, np.empty(0)).log_ratio
+    assert ratio > least
+    with pytest.raises(TailMassError, match=rf"is {ratio:.1f} .*two-step"):
+        model.fit(quasi_likelihood="cue", cov_type="HC0")
+
+
+def test_chains_that_start_far_out_do_find_that_region():
+    _, posterior, target = build(12, 200, WEAK)
+    reference = Reference(posterior.law.mean, posterior.law.covariance, np.empty(0))
+    rng = np.random.default_rng(0)
+    near = [posterior.law.mean] * 2
+    far = list(5.0 * rng.standard_normal((2, 13)))
+    wide = Reference(posterior.law.mean, np.diag(np.full(13, 25.0)), np.empty(0))
+    stay = sample_cue(target, reference, options(chains=2, draws=2_000), near)
+    found = sample_cue(target, wide, options(chains=2, draws=2_000), far)
+    local = np.sqrt(np.diag(posterior.law.covariance))
+    assert np.all(stay.draws.std(axis=(0, 1)) < 3.0 * local)
+    assert np.median(found.draws.std(axis=(0, 1)) / local) > 5.0
+    together = np.concatenate([stay.draws, found.draws])
+    assert np.nanmax(rhat(together)) > 1.5
+
+
+def test_a_tighter_or_centred_law_is_not_refused():
+    _, posterior, target = build(12, 500, WEAK)
+    weak = tail_of(target, posterior.law, np.empty(0)).log_ratio
+    _, posterior, target = build(12, 500, WEAK, centered=True)
+    centred = tail_of(target, posterior.law, np.empty(0)).log_ratio
+    assert centred < weak < np.log(0.01)
+
+
+@pytest.mark.parametrize(
+    "prior", [qb.priors.Flat(), qb.priors.Smoothness(2, level=qb.priors.Flat())]
+)
+def test_priors_that_are_not_proper_are_refused(prior):
+    y, shock = autoregression(300)
+    model = qb.QuasiBayesLP(y, shock, horizon=4, prior=prior)
+    with pytest.raises(ImproperPosteriorError, match="proper prior"):
+        model.fit(quasi_likelihood="cue")
+
+
+@pytest.mark.parametrize("smoothing", [None, 5.0])
+def test_roughness_prior_against_importance_weights(smoothing):
+    prior = qb.priors.Smoothness(2, smoothing, level=qb.priors.Normal(0.0, 2.0))
+    model, posterior, target = build(4, 500, prior)
+    res = model.fit(quasi_likelihood="cue", cov_type="HC0", draws=10_000, rng=0)
+    # The fixed-weight draws, reweighted by the ratio of the two laws.
+    fixed = model.fit(cov_type="HC0", draws=50_000, rng=1)
+    draws = fixed.draws.reshape(-1, 5)
+    extra = np.empty((len(draws), 0))
+    if smoothing is None:
+        extra = fixed.smoothing.reshape(-1, 1)
+    likelihood, _ = target.evaluate(np.hstack([draws, extra]))
+    gap = draws - posterior.flat.mean
+    log = likelihood + 0.5 * np.sum((gap @ posterior.flat.root.T) ** 2, axis=1)
+    weights = np.exp(log - log.max())
+    weights /= weights.sum()
+    size = 1.0 / np.sum(weights**2)
+    assert size > 2_000
+    mean = weights @ draws
+    sd = np.sqrt(weights @ (draws - mean) ** 2)
+    error = np.hypot(mean_mcse(res.draws), sd / np.sqrt(size))
+    assert np.abs((res.params - mean) / error).max() < MONTE_CARLO_SE
+    assert np.abs(res.bse / sd - 1.0).max() < 0.08
+    assert (res.smoothing is None) == (smoothing is not None)
+
+
+def test_draws_do_not_depend_on_threads_and_the_summary_says_what_was_done():
+    model, *_ = build(6, 300, qb.priors.Normal(0.0, 1.0))
+    first, second = (model.fit(quasi_likelihood="cue", rng=2, draws=2_500, cores=c) for c in (1, 2))
+    np.testing.assert_array_equal(first.draws, second.draws)
+    np.testing.assert_array_equal(first.record.log_density, second.record.log_density)
+    text = str(first.summary())
+    for words in ("cue", "da", "Acceptance, stage 1", "blocks of principal components"):
+        assert words in text
