@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,9 +11,11 @@ from scipy.linalg import solve_triangular
 
 from qbeconometrics.exceptions import ImproperPosteriorError, TailMassError
 from qbeconometrics.kernels._projection import ProjectionTarget
+from qbeconometrics.moments.basis import MomentBasis
 from qbeconometrics.moments.linear import pack_symmetric
 from qbeconometrics.moments.projection import ProjectionMoments, ScoreCovariance
 from qbeconometrics.posterior.projection_law import NormalLaw, PathLayout, ProjectionPrior
+from qbeconometrics.posterior.resolved_prior import ResolvedPrior, no_prior
 from qbeconometrics.posterior.smoothing import prior_rows
 from qbeconometrics.posterior.surrogate import NormalSurrogate
 from qbeconometrics.posterior.tail_check import TailCheck, check_tail
@@ -135,13 +137,9 @@ class _GivenSmoothing:
     """The quasi-posterior at given smoothing parameters, as the tail check takes it."""
 
     target: Any
-    prior: Any
-
-
-@dataclass(frozen=True, slots=True)
-class _NormalPrior:
-    is_normal: bool = True
-    is_proper: bool = True
+    prior: ResolvedPrior
+    basis: MomentBasis
+    log_concave: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +176,11 @@ def tail_of(target: CueTarget, law: NormalLaw, smoothing: FloatArray) -> TailChe
         "prior_mean": np.asarray(solve_triangular(root[:k, :k], root[:k, k])),
     }
     held = smoothing if target.compiled.n_paths else np.empty(0)
-    given = _GivenSmoothing(_TargetGivenSmoothing(target, held, k, arrays), _NormalPrior())
+    given = _GivenSmoothing(
+        _TargetGivenSmoothing(target, held, k, arrays),
+        replace(no_prior([""] * k), root=root[:k, :k], target=root[:k, k], flat=()),
+        MomentBasis(np.zeros(k), np.eye(k), np.eye(1)),
+    )
     # The check wants a lower factor.
     covariance_root = np.asarray(np.linalg.cholesky(law.covariance), dtype=np.float64)
     surrogate = NormalSurrogate(law.mean, law.root.T @ law.root, covariance_root)
