@@ -6,7 +6,7 @@ zero and the identity, with or without the radial map; it adapts its step and a 
 on top. Neither compilation nor warm-up is timed. A method whose posterior means disagree is not
 reported. Needs numpyro (`pip install numpyro`).
 
-    python tests/performance/gradient_samplers.py [--draws 2000] [--repeats 3]
+    python tests/performance/gradient_samplers.py [--draws 2000] [--repeats 3] [--nuts-warmup 1000]
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ from qbeconometrics.sampling.samplers import Settings
 from qbeconometrics.sampling.state import new_state
 
 DESIGNS = ((500, 50), (2_000, 100))
+NUTS_VARIANTS = {"NUTS": False, "NUTS, radial map": True}
 CHAINS = 4
 TUNE = 1_000
 
@@ -76,7 +77,7 @@ class Ours:
 class NumPyro:
     """NUTS in the coordinates of `to_normal`, with its radial map or without."""
 
-    def __init__(self, target, to_normal, draws, *, radial):
+    def __init__(self, target, to_normal, draws, warmup, *, radial):
         arrays = {name: jnp.asarray(array) for name, array in target.arrays.items()}
         centre, root = jnp.asarray(to_normal.centre), jnp.asarray(to_normal.root)
         power, k = to_normal.power if radial else 0.0, target.n_params
@@ -100,7 +101,7 @@ class NumPyro:
         self.to_target = jax.vmap(jax.vmap(to_target))
         self.sampler = MCMC(
             NUTS(potential_fn=potential),
-            num_warmup=TUNE,
+            num_warmup=warmup,
             num_samples=draws,
             num_chains=CHAINS,
             chain_method="sequential",
@@ -133,7 +134,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--draws", type=int, default=2_000)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--nuts-warmup", type=int, default=TUNE)
     parser.add_argument("--designs", type=int, nargs="*", default=range(len(DESIGNS)))
+    parser.add_argument("--nuts", nargs="*", default=list(NUTS_VARIANTS))
     given = parser.parse_args()
     jax.config.update("jax_enable_x64", True)
     print("|     n |   k | sampler           | ESS / s | ratio | ESS / draw | gradients / draw |")
@@ -145,8 +148,11 @@ def main():
         to_normal = ours.settings.normalising_map
         methods = {
             "hmc": ours,
-            "NUTS": NumPyro(ours.target, to_normal, given.draws, radial=False),
-            "NUTS, radial map": NumPyro(ours.target, to_normal, given.draws, radial=True),
+            **{
+                name: NumPyro(ours.target, to_normal, given.draws, given.nuts_warmup, radial=radial)
+                for name, radial in NUTS_VARIANTS.items()
+                if name in given.nuts
+            },
         }
         runs = {name: [] for name in methods}
         for _ in range(given.repeats):
