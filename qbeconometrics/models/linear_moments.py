@@ -247,7 +247,7 @@ class LinearMomentsModel(MomentSums, Model):  # type: ignore[misc]
             a scattered scale (default 20; 0 is the plain algorithm): a screened chain hardly ever
             changes between distant modes. For "hmc": "target_accept", the acceptance rate that its
             step is adapted to (default 0.9), and "length" of its trajectories in coordinates in
-            which the quasi-posterior is nearly standard normal (default 2.2).
+            which the quasi-posterior is nearly standard normal (default 3).
         progressbar : bool, optional
             None shows a bar on terminals when the run takes longer than a second.
 

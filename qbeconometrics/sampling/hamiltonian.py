@@ -26,9 +26,9 @@ FloatArray = NDArray[np.float64]
 # Shares of the warm-up: early draws know the covariance badly, so windows grow.
 WINDOWS = (0.1, 0.15, 0.25, 0.4, 0.1)
 FEWEST_DRAWS = 20
-# Of the stretching that would make the log radius scatter as much as that of a normal vector: in
-# full it overdoes the small radii, where S is small.
-STRETCH = 0.6
+# Of the stretching that would make the log radius scatter as much as that of a normal vector: it is
+# known with an error, and too much of it costs step length near the centre.
+STRETCH = 0.9
 LARGEST_POWER = 2.0
 
 

@@ -31,7 +31,7 @@ UNSCREENED = 20
 # Of "hmc": acceptance rate that the step is adapted to, mean length of a trajectory in coordinates
 # in which the target is nearly standard normal, and the share by which lengths scatter.
 TARGET_ACCEPT = 0.9
-LENGTH = 2.2
+LENGTH = 3.0
 JITTER = 0.3
 
 
