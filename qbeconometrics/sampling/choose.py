@@ -32,7 +32,9 @@ DF_CANDIDATES = (2.0, 5.0, 20.0, 50.0, np.inf)
 FEW_DF_CANDIDATES = (2.0, 5.0, 20.0)  # where evaluations call a user's function
 RHO_CANDIDATES = (0.5, 0.8, 0.95)
 PILOT_CHAINS = 4
-MANY_PARAMETERS = 8  # where trajectories overtake a random walk
+# Where trajectories overtake a random walk. With fewer, proposals of the modified samplers still
+# cross between distant modes, which no trajectory does and no effective sample size shows.
+MANY_PARAMETERS = 8
 LOW_ACCEPTANCE = 0.25
 # A chain that is stuck overstates its own effective sample size: among candidates whose scores are
 # this close to the best, the heaviest tails win.
@@ -200,7 +202,9 @@ class Race:
 
     @property
     def stalled(self) -> bool:
-        """Whether no candidate moved enough to be judged, because few proposals were accepted."""
+        """Whether many parameters let no candidate move enough to be judged."""
+        if self._target.n_params < MANY_PARAMETERS:
+            return False
         most = max(self.entries, key=lambda entry: entry.effective_draws)
         return most.effective_draws < STALLED and most.acceptance < LOW_ACCEPTANCE
 
@@ -211,7 +215,8 @@ class Race:
     def hamiltonian_may_win(self, best: Entry) -> bool:
         """Whether "hmc" as good as it is where the others stall would beat the best score."""
         cost = self.samplers["hmc"].cost(self._size, HAMILTONIAN_GRADIENTS)
-        return 1e6 * HAMILTONIAN_WORTH / cost > best.score
+        many = self._target.n_params >= MANY_PARAMETERS
+        return many and 1e6 * HAMILTONIAN_WORTH / cost > best.score
 
     def best(self, entries: Sequence[Entry]) -> Entry:
         """Return the entry with the best score, preferring what does not stick where it is close.
