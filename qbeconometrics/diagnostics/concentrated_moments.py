@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 
+from qbeconometrics.exceptions import InputError
 from qbeconometrics.moments.covariance import CovarianceRule
 from qbeconometrics.moments.dependence import RowWeights, pair_product
 from qbeconometrics.moments.linear import (
@@ -176,7 +177,17 @@ def concentrate(
     Returns
     -------
     ConcentratedMoments
+
+    Raises
+    ------
+    InputError
+        If no regressor is endogenous.
     """
+    if not endogenous:
+        raise InputError(
+            "no regressor is endogenous, so that there is nothing that weak instruments could leave "
+            "undecided; robust sets and tests are of endogenous regressors"
+        )
     projection = _project(statistic, endogenous)
     columns, z = projection.columns, projection.rows
     covariance = None

@@ -97,7 +97,7 @@ def robust_set(
     if param not in moments.names:
         raise InputError(
             f"{param!r} is not an endogenous regressor.{suggestion(param, moments.names)} "
-            f"Robust sets are of: {', '.join(moments.names) or 'none, since all are exogenous'}."
+            f"Robust sets are of: {', '.join(moments.names)}."
         )
     if moments.df_resid <= 0:
         raise InputError(
@@ -158,7 +158,7 @@ def robust_pvalue(moments: ConcentratedMoments, values: Mapping[str, float] | fl
     if not isinstance(values, Mapping):
         if moments.n_endogenous != 1:
             raise InputError(
-                f"give a dict with a value for each of: {', '.join(moments.names) or 'none'}"
+                f"give a dict with a value for each of: {', '.join(moments.names)}"
             )
         values = {moments.names[0]: values}
     if set(values) != set(moments.names):

@@ -12,7 +12,7 @@ from qbeconometrics.diagnostics.overidentification import JStatistic, j_statisti
 from qbeconometrics.exceptions import InputError, NumericalError, OptionError, QBEconometricsError
 from qbeconometrics.moments.covariance import parse_covariance
 from qbeconometrics.results.first_stage_report import FirstStageReport
-from qbeconometrics.results.posterior_results import PosteriorResults
+from qbeconometrics.results.identification import IdentificationResults
 from qbeconometrics.results.reliability import (
     Finding,
     InstrumentStrength,
@@ -21,7 +21,7 @@ from qbeconometrics.results.reliability import (
 )
 
 
-class IVResults(PosteriorResults):
+class IVResults(IdentificationResults):
     """Results of an instrumental-variable regression.
 
     Parameters
