@@ -185,8 +185,8 @@ def concentrate(
     """
     if not endogenous:
         raise InputError(
-            "no regressor is endogenous, so that there is nothing that weak instruments could leave "
-            "undecided; robust sets and tests are of endogenous regressors"
+            "no regressor is endogenous: robust sets and tests are of endogenous regressors, which "
+            "are those outside the span of the instruments"
         )
     projection = _project(statistic, endogenous)
     columns, z = projection.columns, projection.rows

@@ -157,9 +157,7 @@ def robust_pvalue(moments: ConcentratedMoments, values: Mapping[str, float] | fl
     """
     if not isinstance(values, Mapping):
         if moments.n_endogenous != 1:
-            raise InputError(
-                f"give a dict with a value for each of: {', '.join(moments.names)}"
-            )
+            raise InputError(f"give a dict with a value for each of: {', '.join(moments.names)}")
         values = {moments.names[0]: values}
     if set(values) != set(moments.names):
         raise InputError(

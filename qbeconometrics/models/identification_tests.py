@@ -24,10 +24,13 @@ from qbeconometrics.exceptions import (
     QBEconometricsError,
     suggestion,
 )
+from qbeconometrics.models.identification_notes import identification_notes
 from qbeconometrics.models.linear_moments import LinearMomentsModel
 from qbeconometrics.models.row_weights import Dependence
 from qbeconometrics.moments.covariance import CovarianceRule, parse_covariance
+from qbeconometrics.posterior.quasi_posterior import QuasiPosterior
 from qbeconometrics.results.first_stage_report import FirstStageReport
+from qbeconometrics.sampling.run import Sample
 
 CovKwds = Mapping[str, Any] | None
 
@@ -298,4 +301,21 @@ class IdentifiedModel(LinearMomentsModel):
             rule=rule,
             rows=None if rule.cov_type == "nonrobust" else self._rows,
             weights=dependence.weights if dependence else None,
+        )
+
+    def _identification_notes(
+        self,
+        posterior: QuasiPosterior,
+        drawn: Sample,
+        rule: CovarianceRule,
+        dependence: Dependence | None,
+        quasi_likelihood: str,
+    ) -> list[str]:
+        return identification_notes(
+            self,
+            posterior,
+            drawn,
+            rule=rule,
+            dependence=dependence,
+            fixed_weight=quasi_likelihood == "two-step",
         )
