@@ -9,8 +9,6 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
 
-# Above this shape of the tail, averages with the weights are unreliable whatever their number.
-LARGEST_K = 0.7
 # A tail has to hold more weights than this for its shape to be estimated.
 SHORTEST_TAIL = 4
 

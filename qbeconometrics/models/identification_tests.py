@@ -26,9 +26,11 @@ from qbeconometrics.exceptions import (
 )
 from qbeconometrics.models.identification_notes import identification_notes
 from qbeconometrics.models.linear_moments import LinearMomentsModel
+from qbeconometrics.models.plausible_exogeneity import exclusion_sensitivity
 from qbeconometrics.models.row_weights import Dependence
 from qbeconometrics.moments.covariance import CovarianceRule, parse_covariance
 from qbeconometrics.posterior.quasi_posterior import QuasiPosterior
+from qbeconometrics.results.exclusion_sensitivity import ExclusionSensitivity
 from qbeconometrics.results.first_stage_report import FirstStageReport
 from qbeconometrics.sampling.run import Sample
 
@@ -289,6 +291,79 @@ class IdentifiedModel(LinearMomentsModel):
         """
         rule = parse_covariance(cov_type, cov_kwds)
         return robust_pvalue(self._concentrated(rule, self._dependence(rule)), values)
+
+    def plausibly_exogenous(
+        self,
+        param: str,
+        tau: Sequence[float],
+        instruments: Sequence[str] | str | None = None,
+        alpha: float = 0.05,
+        *,
+        quasi_likelihood: str = "two-step",
+        cov_type: str = "HC0",
+        cov_kwds: CovKwds = None,
+        learning_rate: float = 1.0,
+        draws: int = 2000,
+        tune: int = 1000,
+        chains: int = 4,
+        rng: Any = None,
+    ) -> ExclusionSensitivity:
+        """Interval of a coefficient where instruments may have small effects of their own.
+
+        Each of the instruments enters the equation with a coefficient that is N(0, tau^2) before
+        the data (following the plausibly exogenous priors of Conley, Hansen and Rossi 2012).
+
+        Parameters
+        ----------
+        param : str
+            The coefficient.
+        tau : sequence of float
+            Prior sds of the direct effects, in units of the outcome per unit of the instrument; 0
+            is the usual fit.
+        instruments : str or sequence of str, optional
+            Excluded instruments that may have an effect; default all.
+        alpha : float
+            One minus the probability of the intervals.
+        quasi_likelihood : {"two-step", "cue"}
+            "two-step" is exact: no draws are made with a normal prior. With "cue" the effects are
+            integrated out with S as if they were zero, which neglects their share in the variance
+            of the residual.
+        cov_type, cov_kwds, learning_rate, draws, tune, chains, rng
+            As in `fit`.
+
+        Returns
+        -------
+        ExclusionSensitivity
+            With ``to_frame()`` and ``plot(ax=None)``.
+
+        References
+        ----------
+        Conley, T. G., Hansen, C. B. and Rossi, P. E. (2012). Plausibly exogenous. Review of
+        Economics and Statistics 94, 260-272.
+
+        Examples
+        --------
+        >>> import qbeconometrics as qb
+        >>> data = qb.datasets.load("ajr2001").query("baseco == 1")
+        >>> model = qb.QuasiBayesIV.from_formula("logpgp95 ~ [avexpr ~ logem4]", data)
+        >>> model.plausibly_exogenous("avexpr", [0, 0.1, 0.2]).to_frame()["sd"].round(2).tolist()
+        [0.17, 0.24, 0.37]
+        """
+        return exclusion_sensitivity(
+            self,
+            param,
+            tau,
+            instruments=instruments,
+            alpha=alpha,
+            quasi_likelihood=quasi_likelihood,
+            cov_type=cov_type,
+            cov_kwds=cov_kwds,
+            learning_rate=learning_rate,
+            draws=draws,
+            tune=tune,
+            chains=chains,
+            rng=rng,
+        )
 
     def _concentrated(
         self, rule: CovarianceRule, dependence: Dependence | None

@@ -13,7 +13,6 @@ from scipy.special import ndtri
 
 from qbeconometrics.diagnostics import convergence
 from qbeconometrics.diagnostics.pareto_smoothing import (
-    LARGEST_K,
     smooth_weights,
     weighted_quantiles,
 )
@@ -31,6 +30,8 @@ if TYPE_CHECKING:
 FloatArray = NDArray[np.float64]
 
 METHODS = ("auto", "reweight", "refit")
+# Shape of the weights above which they are not trusted: beyond it their variance does not exist.
+LARGEST_K = 0.5
 # Effective draws below which reweighted quantiles are not taken.
 SMALLEST_ESS = 400
 # Shorter runs would not be worth their warm-up.
@@ -68,8 +69,9 @@ def prior_sensitivity(
     alpha : float
         One minus the probability of the equal-tailed intervals.
     method : {"auto", "reweight", "refit"}
-        "auto" reweights the draws where the Pareto shape of the weights is at most 0.7 and their
-        effective number at least 400, and samples anew, from the moment statistic, where not.
+        "auto" reweights the draws where the Pareto shape of the weights, and of the weights times
+        squared deviations of each parameter, is at most 0.5 (their variance exists) and the
+        effective number at least 400; where not it samples anew, from the moment statistic.
     rng : int, SeedSequence, BitGenerator, Generator or None
         For sampling anew.
 
@@ -78,7 +80,8 @@ def prior_sensitivity(
     DataFrame
         Indexed by ``scale`` and ``parameter``, with columns ``mean``, ``sd``, ``median``,
         ``lower``, ``upper``, ``method`` ("fit", "exact", "reweighted" or "refitted"), ``pareto_k``
-        and ``ess`` (effective draws: of the weights, or the smallest bulk value of the new chains).
+        (the largest of the shapes) and ``ess`` (effective draws: of the weights, or the smallest
+        bulk value of the new chains).
 
     Raises
     ------
@@ -182,12 +185,19 @@ def _reweighted(
     efficiency = float(np.nanmin([results.ess()["bulk"].min() / len(pooled), 1.0]))
     ratios = log_prior_kernel(scaled, pooled) - log_prior_kernel(prior, pooled)
     smoothed = smooth_weights(ratios, relative_efficiency=efficiency)
+    # What is averaged matters too: a wider prior reaches where there are hardly any draws, and the
+    # variance, more than the weights themselves, is made there.
+    distance = np.abs(pooled - np.median(pooled, axis=0))
+    squares = ratios[:, None] + 2.0 * np.log(np.maximum(distance, np.finfo(np.float64).tiny))
+    shapes = [
+        smooth_weights(column, relative_efficiency=efficiency).pareto_k for column in squares.T
+    ]
     return _of_draws(
         draws,
         smoothed.weights,
         levels,
         "reweighted",
-        pareto_k=smoothed.pareto_k,
+        pareto_k=max(smoothed.pareto_k, *shapes),
         ess=smoothed.ess * efficiency,
     )
 
