@@ -113,8 +113,8 @@ class IdentifiedModel(LinearMomentsModel):
         cov_type, cov_kwds
             As in `fit`.
         centered : bool, optional
-            Overrides ``cov_kwds["centered"]``: False divides by S of the moments as they are
-            (linearmodels' IVGMM, Stata), True by S with their mean taken off (linearmodels'
+            Overrides ``cov_kwds["centered"]``: False divides by S of the moments as they are (the
+            default of linearmodels' IVGMM), True by S with their mean taken off (that of its
             IVGMMCUE). With independent rows J_centered = J / (1 - J/n) at one estimate.
         """
         rule = _rule(cov_type, cov_kwds, centered)
