@@ -55,7 +55,10 @@ def conditional_pvalue(ratio: float, strength: float, n_excluded: int) -> float:
     # For strong instruments all of the change is within a narrow angle.
     turn = min(float(np.sqrt(ratio / max(strength, 1e-300))), 1.5)
     points = [turn, min(4.0 * turn, 1.55)]
-    value, _ = quad(integrand, 0.0, np.pi / 2.0, points=points, epsabs=1e-12, limit=200)
+    # With the full output the routine does not warn where it met rounding.
+    value = quad(
+        integrand, 0.0, np.pi / 2.0, points=points, epsabs=1e-12, limit=200, full_output=1
+    )[0]
     return float(np.clip(1.0 - constant * value, 0.0, 1.0))
 
 

@@ -25,7 +25,7 @@ from qbeconometrics.sampling.options import SAMPLER_KEYWORDS, SampleOptions, par
 from qbeconometrics.sampling.run import sample
 
 if TYPE_CHECKING:
-    from qbeconometrics.results.posterior_results import PosteriorResults
+    from qbeconometrics.results.prior_results import PriorResults
 
 FloatArray = NDArray[np.float64]
 
@@ -51,7 +51,7 @@ class _Summaries:
 
 
 def prior_sensitivity(
-    results: PosteriorResults,
+    results: PriorResults,
     scales: Sequence[float],
     *,
     alpha: float = 0.05,
@@ -62,7 +62,7 @@ def prior_sensitivity(
 
     Parameters
     ----------
-    results : PosteriorResults
+    results : PriorResults
         Of linear moments with a prior that is not flat in everything.
     scales : sequence of float
         Factors on every prior sd (the scale of a Student-t prior); means stay.
@@ -124,7 +124,7 @@ def _checked_scales(scales: Sequence[float]) -> list[float]:
     return [float(number) for number in numbers]
 
 
-def _table(found: _Summaries, results: PosteriorResults) -> pd.DataFrame:
+def _table(found: _Summaries, results: PriorResults) -> pd.DataFrame:
     mean_exists, variance_exists = results.record.moments_exist
     columns = {
         "mean": found.mean if mean_exists else np.nan,
@@ -140,7 +140,7 @@ def _table(found: _Summaries, results: PosteriorResults) -> pd.DataFrame:
 
 
 def _exact(
-    results: PosteriorResults, prior: ResolvedPrior, scaled: ResolvedPrior, levels: FloatArray
+    results: PriorResults, prior: ResolvedPrior, scaled: ResolvedPrior, levels: FloatArray
 ) -> _Summaries:
     """The normal law with one normal prior taken off and the other put on."""
     record = results.record
@@ -178,7 +178,7 @@ def _of_draws(
 
 
 def _reweighted(
-    results: PosteriorResults, prior: ResolvedPrior, scaled: ResolvedPrior, levels: FloatArray
+    results: PriorResults, prior: ResolvedPrior, scaled: ResolvedPrior, levels: FloatArray
 ) -> _Summaries:
     draws = results.record.draws
     pooled = draws.reshape(-1, draws.shape[-1])
@@ -203,7 +203,7 @@ def _reweighted(
 
 
 def _refitted(
-    results: PosteriorResults,
+    results: PriorResults,
     scaled: ResolvedPrior,
     levels: FloatArray,
     rng: Any,

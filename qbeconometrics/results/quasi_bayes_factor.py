@@ -11,13 +11,13 @@ from qbeconometrics.diagnostics.marginal_likelihood import (
     quasi_marginal_likelihood,
 )
 from qbeconometrics.exceptions import OptionError
-from qbeconometrics.moments.covariance import CovarianceRule
 from qbeconometrics.posterior.quasi_posterior import QuasiPosterior, fixed_covariance
-from qbeconometrics.results.rebuilt_posterior import rebuild_posterior
+from qbeconometrics.posterior.target import Posterior
+from qbeconometrics.results.rebuilt_posterior import rebuild_posterior, rule_of
 from qbeconometrics.sampling.seeds import spawn_seeds
 
 if TYPE_CHECKING:
-    from qbeconometrics.results.posterior_results import PosteriorResults
+    from qbeconometrics.results.prior_results import PriorResults
 
 FEWEST_PROPOSALS = 100
 
@@ -41,17 +41,17 @@ class QuasiBayesFactor(NamedTuple):
 
 
 def marginal_likelihood_of(
-    results: PosteriorResults,
+    results: PriorResults,
     *,
     method: str = "importance",
     proposals: int = 20_000,
     rng: Any = 0,
 ) -> QuasiMarginalLikelihood:
-    """Integrate the quasi-likelihood of a fit of linear moments over its prior.
+    """Integrate the quasi-likelihood of a fit over its prior.
 
     Parameters
     ----------
-    results : PosteriorResults
+    results : PriorResults
     method : {"importance", "bridge"}
     proposals : int
     rng : int, SeedSequence, BitGenerator, Generator or None
@@ -83,22 +83,25 @@ def marginal_likelihood_of(
     )
 
 
-def _log_normaliser(results: PosteriorResults, posterior: QuasiPosterior) -> float:
+def _log_normaliser(results: PriorResults, posterior: Posterior) -> float:
     """What makes the quasi-likelihood the normal density of root n times the moment mean."""
     record = results.record
     value = -0.5 * posterior.size.m * float(np.log(2.0 * np.pi / record.learning_rate))
     if record.quasi_likelihood != "two-step":
         return value
-    rule = CovarianceRule(record.cov_type, bool(record.cov_kwds.get("centered", False)))
-    S = fixed_covariance(posterior.moments, rule, None)
+    if not isinstance(posterior, QuasiPosterior):
+        raise OptionError(
+            "quasi-marginal likelihoods of user-written moments need quasi_likelihood='cue'"
+        )
+    S = fixed_covariance(posterior.moments, rule_of(record), None)
     # In the units of the data, as log_constant is for "cue".
     value += float(np.linalg.slogdet(posterior.basis.instrument_map)[1])
     return value - 0.5 * float(np.linalg.slogdet(S)[1])
 
 
 def quasi_bayes_factor(
-    first: PosteriorResults,
-    second: PosteriorResults,
+    first: PriorResults,
+    second: PriorResults,
     *,
     method: str = "importance",
     proposals: int = 20_000,
@@ -108,7 +111,7 @@ def quasi_bayes_factor(
 
     Parameters
     ----------
-    first, second : PosteriorResults
+    first, second : PriorResults
     method, proposals, rng
         As in `marginal_likelihood_of`.
 
@@ -133,7 +136,7 @@ def quasi_bayes_factor(
     )
 
 
-def _refuse_incomparable(first: PosteriorResults, second: PosteriorResults) -> None:
+def _refuse_incomparable(first: PriorResults, second: PriorResults) -> None:
     one, two = first.record, second.record
     for word in ("endog_name", "nobs", "quasi_likelihood", "cov_type", "cov_kwds", "learning_rate"):
         if getattr(one, word) != getattr(two, word):
@@ -145,6 +148,11 @@ def _refuse_incomparable(first: PosteriorResults, second: PosteriorResults) -> N
         raise OptionError(
             "without its determinant a quasi-likelihood is no density: use quasi_likelihood='cue' "
             "or 'two-step'"
+        )
+    if one.n_moments != two.n_moments:
+        raise OptionError(
+            f"the fits have {one.n_moments} and {two.n_moments} moments: densities of different "
+            "moments cannot be compared"
         )
     if set(one.instrument_names) != set(two.instrument_names):
         differ = sorted(set(one.instrument_names) ^ set(two.instrument_names))

@@ -11,16 +11,17 @@ from qbeconometrics.moments.covariance import CovarianceRule
 from qbeconometrics.posterior.quasi_posterior import QuasiPosterior, build_quasi_posterior
 from qbeconometrics.posterior.resolved_prior import ResolvedPrior
 from qbeconometrics.posterior.surrogate import normal_surrogate
+from qbeconometrics.posterior.target import Posterior
 from qbeconometrics.results.fit_record import FitRecord
 
 if TYPE_CHECKING:
-    from qbeconometrics.results.posterior_results import PosteriorResults
+    from qbeconometrics.results.prior_results import PriorResults
 
 # Two draws tell a rebuilt quasi-posterior from another: by the difference of their log densities.
 AGREEMENT = 1e-6
 
 
-def prior_of(results: PosteriorResults) -> ResolvedPrior:
+def prior_of(results: PriorResults) -> ResolvedPrior:
     """Return the prior of a fit as numbers.
 
     Raises
@@ -36,14 +37,12 @@ def prior_of(results: PosteriorResults) -> ResolvedPrior:
     return prior
 
 
-def rebuild_posterior(
-    results: PosteriorResults, prior: ResolvedPrior | None = None
-) -> QuasiPosterior:
-    """Return the quasi-posterior of a fit with linear moments.
+def rebuild_posterior(results: PriorResults, prior: ResolvedPrior | None = None) -> Posterior:
+    """Return the quasi-posterior of a fit.
 
     Parameters
     ----------
-    results : PosteriorResults
+    results : PriorResults
     prior : ResolvedPrior, optional
         In place of that of the fit.
 
@@ -53,8 +52,19 @@ def rebuild_posterior(
         If it cannot be had from what results and model know, such as after a fit with a
         weight_matrix.
     """
+    posterior = results._rebuild_posterior(prior_of(results))
+    if not _is_that_of(posterior, results.record):
+        raise OptionError(
+            "the quasi-posterior of this fit cannot be built again: it had a weight_matrix, which "
+            "results do not keep"
+        )
+    return posterior if prior is None else results._rebuild_posterior(prior)
+
+
+def rebuild_linear_posterior(results: PriorResults, prior: ResolvedPrior) -> QuasiPosterior:
+    """Return the quasi-posterior of linear moments, from their sums, under `prior`."""
     record = results.record
-    rule = CovarianceRule(record.cov_type, bool(record.cov_kwds.get("centered", False)))
+    rule = rule_of(record)
     moments, rows = record.moments, None
     fixed = record.quasi_likelihood == "two-step"
     if moments is None or not (fixed or rule.cov_type == "nonrobust" or moments.fourth is not None):
@@ -64,28 +74,22 @@ def rebuild_posterior(
         moments, rows = results.model._moments(
             rule, None, record.quasi_likelihood, "auto", evaluations
         )
-    own = prior_of(results)
-
-    def build(one: ResolvedPrior) -> QuasiPosterior:
-        return build_quasi_posterior(
-            moments,
-            rows,
-            rule=rule,
-            quasi_likelihood=record.quasi_likelihood,
-            learning_rate=record.learning_rate,
-            prior=one,
-        )
-
-    posterior = build(own)
-    if not _is_that_of(posterior, record):
-        raise OptionError(
-            "the quasi-posterior of this fit cannot be built again: it had a weight_matrix, which "
-            "results do not keep"
-        )
-    return posterior if prior is None else build(prior)
+    return build_quasi_posterior(
+        moments,
+        rows,
+        rule=rule,
+        quasi_likelihood=record.quasi_likelihood,
+        learning_rate=record.learning_rate,
+        prior=prior,
+    )
 
 
-def _is_that_of(posterior: QuasiPosterior, record: FitRecord) -> bool:
+def rule_of(record: FitRecord) -> CovarianceRule:
+    """Return the rule of S; kernel and groups are in the sums already."""
+    return CovarianceRule(record.cov_type, bool(record.cov_kwds.get("centered", False)))
+
+
+def _is_that_of(posterior: Posterior, record: FitRecord) -> bool:
     if record.exact_mean is not None and record.exact_cov is not None:
         surrogate = normal_surrogate(posterior.target, np.zeros(len(record.exact_mean)))
         root = posterior.basis.regressor_map @ surrogate.root
