@@ -48,7 +48,7 @@ def quadratic_set(form: FloatArray) -> Intervals:
         return [(-np.inf, end)] if half > 0.0 else [(end, np.inf)]
     # The root of larger size first: the other one from their product, without cancellation.
     large = -(half + np.copysign(np.sqrt(discriminant), half))
-    roots = sorted([large / square, constant / large if large != 0.0 else 0.0])
+    roots = sorted([float(large / square), float(constant / large) if large != 0.0 else 0.0])
     if square > 0.0:
         return [(roots[0], roots[1])]
     return [(-np.inf, roots[0]), (roots[1], np.inf)]

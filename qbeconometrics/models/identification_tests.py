@@ -347,7 +347,7 @@ class IdentifiedModel(LinearMomentsModel):
         >>> data = qb.datasets.load("ajr2001").query("baseco == 1")
         >>> model = qb.QuasiBayesIV.from_formula("logpgp95 ~ [avexpr ~ logem4]", data)
         >>> model.plausibly_exogenous("avexpr", [0, 0.1, 0.2]).to_frame()["sd"].round(2).tolist()
-        [0.17, 0.24, 0.37]
+        [0.18, 0.24, 0.35]
         """
         return exclusion_sensitivity(
             self,
