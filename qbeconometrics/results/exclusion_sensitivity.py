@@ -58,7 +58,7 @@ class ExclusionSensitivity:
             table["upper"].to_numpy(),
             color=BAND_COLOUR,
             linewidth=0.0,
-            label=f"{1 - self.alpha:.10g} interval",
+            label=f"{100 * (1 - self.alpha):.4g}% interval",
         )
         marker = "o" if len(tau) == 1 else None
         ax.plot(
