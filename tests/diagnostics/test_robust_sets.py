@@ -228,6 +228,23 @@ def test_joint_p_values_follow_the_definition():
     assert model.robust_pvalue(values) == pytest.approx(stats.chi2.sf(score, 3), rel=1e-9)
 
 
+@pytest.mark.parametrize("strength", [0.0, 1.0])
+def test_p_values_are_uniform_however_weak_the_instruments(strength):
+    """Exactly so under normal errors of one variance, given the instruments."""
+    rng = np.random.default_rng(11)
+    z = np.column_stack([np.ones(40), rng.normal(size=(40, 3))])
+    found = []
+    for _ in range(600):
+        common = rng.normal(size=40)
+        d = strength * z[:, 1] + common + 0.1 * rng.normal(size=40)
+        model = qb.QuasiBayesIV(2.0 * d + common, np.column_stack([z[:, 0], d]), z)
+        found.append(model.robust_pvalue(2.0, cov_type="nonrobust"))
+    assert stats.kstest(found, "uniform").pvalue > 0.001
+    # The set holds the truth just as often.
+    found = np.array(found)
+    assert abs(np.mean(found < 0.05) - 0.05) < 4 * np.sqrt(0.05 * 0.95 / len(found))
+
+
 def test_quadratic_sets():
     inf = np.inf
     assert quadratic_set(np.diag([-1.0, -1.0])) == [(-inf, inf)]

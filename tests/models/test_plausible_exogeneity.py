@@ -73,6 +73,29 @@ def test_one_instrument_adds_variance_to_two_stage_least_squares():
     )
 
 
+def test_clusters_and_centring():
+    """The same formula with S of sums over clusters, their mean taken off or not."""
+    y, x, z = simulated(excluded=1)
+    groups = np.arange(len(y)) % 30
+    model = qb.QuasiBayesIV(y, x, z, prior=qb.priors.Flat())
+    inverse = np.linalg.inv(z.T @ x)
+    scores = z * (y - x @ (inverse @ z.T @ y))[:, None]
+    sums = np.array([scores[groups == one].sum(axis=0) for one in range(30)])
+    own = inverse @ sums.T @ sums @ inverse.T
+    loading = (inverse @ z.T @ z[:, 2])[2]
+    for centered in (False, True):
+        # Exactly identified moments have mean zero, so that both are the same.
+        found = model.plausibly_exogenous(
+            "x2", TAU, cov_type="cluster", cov_kwds={"groups": groups, "centered": centered}
+        ).to_frame()
+        expected = np.sqrt(own[2, 2] + np.array(TAU) ** 2 * loading**2)
+        np.testing.assert_allclose(found["sd"], expected, rtol=ROUNDING)
+    scaled = model.plausibly_exogenous("x2", TAU, cov_type="HC1").to_frame()
+    meat = inverse @ scores.T @ scores @ inverse.T * len(y) / (len(y) - 3)
+    expected = np.sqrt(meat[2, 2] + np.array(TAU) ** 2 * loading**2)
+    np.testing.assert_allclose(scaled["sd"], expected, rtol=ROUNDING)
+
+
 def test_without_effects_it_is_the_fit_and_some_instruments_may_be_left_alone():
     y, x, z = simulated()
     model = qb.QuasiBayesIV(y, x, z)
