@@ -200,7 +200,7 @@ def first_stage_table(
 
 
 def effective_f_critical_value(
-    score_covariance: ArrayLike, *, bias: float = 0.10, level: float = 0.05
+    score_covariance: ArrayLike, *, bias: float = 0.10, level: float = 0.05, worst: float = 1.0
 ) -> float:
     """
     Conservative critical value of the effective F of Montiel Olea and Pflueger (2013).
@@ -218,6 +218,10 @@ def effective_f_critical_value(
         Largest tolerated bias as a share of the worst case, between 0 and 1.
     level : float, optional
         Level of the test, between 0 and 1.
+    worst : float, optional
+        Largest bias that the errors allow as a share of the benchmark, from
+        `qbeconometrics.diagnostics.two_stage_bias.worst_relative_bias`; 1 is the bound of the
+        simplified procedure.
 
     Returns
     -------
@@ -241,7 +245,7 @@ def effective_f_critical_value(
     # Those of a two-way clustered covariance may be negative.
     eigenvalues = np.maximum(eigenvalues, 0.0)
     weights = eigenvalues / eigenvalues.sum()
-    strength = 1.0 / bias
+    strength = worst / bias
     degrees = (1.0 + 2.0 * strength) / (weights @ weights + 2.0 * strength * weights.max())
     return float(chndtrix(1.0 - level, degrees, degrees * strength) / degrees)
 

@@ -9,7 +9,6 @@ from typing import Any
 import pandas as pd
 
 from qbeconometrics.diagnostics.concentrated_moments import ConcentratedMoments, concentrate
-from qbeconometrics.diagnostics.instrument_strength import first_stage
 from qbeconometrics.diagnostics.overidentification import JStatistic, j_statistic
 from qbeconometrics.diagnostics.robust_sets import robust_pvalue, robust_set
 from qbeconometrics.diagnostics.specification_tests import (
@@ -24,6 +23,7 @@ from qbeconometrics.exceptions import (
     QBEconometricsError,
     suggestion,
 )
+from qbeconometrics.models.first_stage import first_stage_of_design
 from qbeconometrics.models.identification_notes import identification_notes
 from qbeconometrics.models.linear_moments import LinearMomentsModel
 from qbeconometrics.models.plausible_exogeneity import exclusion_sensitivity
@@ -77,17 +77,8 @@ class IdentifiedModel(LinearMomentsModel):
         return FirstStageReport.of(table, cov_type=rule.cov_type)
 
     def _first_stage(self, rule: CovarianceRule, dependence: Dependence | None) -> pd.DataFrame:
-        design = self.design
-        exogenous = [j for j in range(design.exog.shape[1]) if j not in design.endogenous]
-        return first_stage(
-            design.exog[:, list(design.endogenous)],
-            design.exog[:, exogenous],
-            design.instrument[:, list(design.excluded)],
-            endogenous_names=self.endogenous_names,
-            cov_type=rule.cov_type,
-            centered=rule.centered,
-            weights=dependence.weights if dependence else None,
-        )
+        weights = dependence.weights if dependence else None
+        return first_stage_of_design(self.design, rule, weights)
 
     def _strength(self, rule: CovarianceRule, dependence: Dependence) -> pd.DataFrame | str:
         """First stage for the record of a fit, or the reason why there is none."""

@@ -20,6 +20,7 @@ LABELS = {
     "effective_f_critical_value": "  5% critical value, bias 10%",
     "effective_f_critical_value_20": "  5% critical value, bias 20%",
     "effective_f_critical_value_30": "  5% critical value, bias 30%",
+    "effective_f_tsls_critical_value": "  of 2SLS alone, bias 10%",
     "cragg_donald_f": "Cragg-Donald F",
     "kleibergen_paap_f": "Kleibergen-Paap F",
     "n_excluded": "Excluded instruments",
@@ -29,7 +30,9 @@ LABELS = {
 class FirstStageReport(pd.DataFrame):  # type: ignore[misc]
     """Strength of the instruments: a DataFrame with one row an endogenous regressor.
 
-    Its columns are those of `qbeconometrics.diagnostics.instrument_strength.first_stage_table`.
+    Its columns are those of `qbeconometrics.diagnostics.instrument_strength.first_stage_table`, and
+    ``effective_f_tsls_critical_value``: the critical value for a bias of 10 per cent of two-stage
+    least squares with the largest bias that the estimated errors allow, instead of a bound of it.
     """
 
     # Slices and copies are plain frames.
