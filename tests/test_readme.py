@@ -84,6 +84,7 @@ def test_the_comparison_in_the_readme_is_of_the_main_job():
         "CHANGELOG.md",
         "SECURITY.md",
         "docs/index.md",
+        "docs/identification.md",
         "docs/local_projections.md",
     ],
 )
@@ -102,3 +103,16 @@ def test_the_monetary_policy_example_runs(tmp_path):
 def test_the_example_script_runs(tmp_path):
     printed = run(str(TREE / "examples" / "returns_to_schooling.py"), cwd=tmp_path)
     assert printed.count("nearc4") == 4
+
+
+def test_the_examples_on_identification_run(tmp_path):
+    text = (TREE / "docs" / "identification.md").read_text(encoding="utf-8")
+    examples = re.findall(r"^```python\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
+    assert len(examples) == 2
+    script = tmp_path / "examples.py"
+    script.write_text("\n".join(examples), encoding="utf-8")
+    printed = run("-W", "error", str(script), cwd=tmp_path)
+    for words in ("Effective F", "Kleibergen-Paap F", "sargan", "robust_score", "QuasiBayesFactor"):
+        assert words in printed
+    # The stored Anderson-Rubin set of this equation.
+    assert re.search(r"\[\(0\.17543\d+, 0\.36422\d+\)\]", printed)

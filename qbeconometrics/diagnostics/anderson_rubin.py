@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import eigvals
 from scipy.special import chdtri
 
+from qbeconometrics.diagnostics.acceptance_sets import score_set
 from qbeconometrics.diagnostics.convergence import check_probability
 from qbeconometrics.exceptions import OptionError
 from qbeconometrics.moments.dependence import RowWeights, weighted_rows
 
 FloatArray = NDArray[np.float64]
-
-# Imaginary parts of eigenvalues, relative to their size, that rounding can leave.
-ROUNDING = 1e-8
 
 
 def anderson_rubin_set(
@@ -73,49 +70,6 @@ def anderson_rubin_set(
     scores = np.hstack([instrument * reduced[:, :1], instrument * reduced[:, 1:]])
     S = factor * scores.T @ weighted_rows(weights, scores) / n
     S = (S + S.T) / 2.0
-    critical = float(chdtri(L, alpha))
-    b, a = g.T
-    cross = S[:L, L:]
-    constant = critical * S[:L, :L] - n * np.outer(b, b)
-    linear = -critical * (cross + cross.T) + n * (np.outer(b, a) + np.outer(a, b))
-    square = critical * S[L:, L:] - n * np.outer(a, a)
-    roots = _real_roots(constant, linear, square)
-
-    def inside(value: float) -> bool:
-        moment = b - a * value
-        covariance = S[:L, :L] - value * (cross + cross.T) + value**2 * S[L:, L:]
-        return bool(n * moment @ np.linalg.solve(covariance, moment) <= critical)
-
-    if len(roots) == 0:
-        return [(-np.inf, np.inf)] if inside(0.0) else []
-    spread = max(1.0, float(np.ptp(roots)), float(np.abs(roots).max()))
-    middles = np.concatenate(
-        [[roots[0] - spread], (roots[1:] + roots[:-1]) / 2.0, [roots[-1] + spread]]
-    )
-    ends = np.concatenate([[-np.inf], roots, [np.inf]])
-    intervals: list[tuple[float, float]] = []
-    for place, middle in enumerate(middles):
-        if not inside(float(middle)):
-            continue
-        low, high = float(ends[place]), float(ends[place + 1])
-        if intervals and intervals[-1][1] == low:
-            low = intervals.pop()[0]
-        intervals.append((low, high))
-    return intervals
-
-
-def _real_roots(constant: FloatArray, linear: FloatArray, square: FloatArray) -> FloatArray:
-    """Real b with det(constant + b linear + b^2 square) = 0, in order."""
-    L = len(constant)
-    zero, one = np.zeros((L, L)), np.eye(L)
-    # Scaled so that both coefficient matrices are of one size.
-    scale = np.sqrt(np.abs(np.trace(constant)) / max(np.abs(np.trace(square)), 1e-300))
-    scale = float(scale) if np.isfinite(scale) and scale > 0.0 else 1.0
-    size = np.linalg.norm(constant)
-    left = np.block([[zero, one], [-constant / size, -linear * scale / size]])
-    right = np.block([[one, zero], [zero, square * scale**2 / size]])
-    with np.errstate(all="ignore"):
-        values = eigvals(left, right)
-    values = values[np.isfinite(values)]
-    real = np.abs(values.imag) <= ROUNDING * np.abs(values)
-    return np.sort(values[real].real) * scale
+    blocks = S.reshape(2, L, 2, L).transpose(0, 2, 1, 3)
+    covariance = (blocks + blocks.transpose(1, 0, 2, 3)) / 2.0
+    return score_set(g, covariance, n, float(chdtri(L, alpha)))

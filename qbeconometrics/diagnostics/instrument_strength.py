@@ -22,6 +22,9 @@ from qbeconometrics.moments.dependence import RowWeights
 
 FloatArray = NDArray[np.float64]
 
+# Shares of the worst-case bias for which critical values of the effective F are given.
+BIASES = (0.05, 0.10, 0.20, 0.30)
+
 
 def first_stage(
     endogenous: ArrayLike,
@@ -125,7 +128,8 @@ def first_stage_table(
           both repeat ``f`` and ``f_p_value``.
         - ``effective_f``, ``effective_f_critical_value``: Montiel Olea and Pflueger (2013) under
           `cov_type`, and its conservative 5 per cent critical value for a worst-case bias of 10
-          per cent (`effective_f_critical_value`); NaN if p > 1.
+          per cent (`effective_f_critical_value`); NaN if p > 1. Those for a bias of 5, 20 and 30
+          per cent are ``effective_f_critical_value_05``, ``_20`` and ``_30``.
         - ``cragg_donald_f``: Cragg and Donald (1993), to be compared with the tables of Stock and
           Yogo (2005) under identically distributed errors; the same in each row.
         - ``kleibergen_paap_f``: the rk Wald statistic of Kleibergen and Paap (2006) times
@@ -183,7 +187,10 @@ def first_stage_table(
             "f_robust": f_robust,
             "f_robust_p_value": f_robust_p_value,
             "effective_f": effective,
-            "effective_f_critical_value": critical,
+            "effective_f_critical_value": critical[0.10],
+            "effective_f_critical_value_05": critical[0.05],
+            "effective_f_critical_value_20": critical[0.20],
+            "effective_f_critical_value_30": critical[0.30],
             "cragg_donald_f": _cragg_donald_f(moments),
             "kleibergen_paap_f": _kleibergen_paap_f(moments),
             "n_excluded": n_excluded,
@@ -193,7 +200,7 @@ def first_stage_table(
 
 
 def effective_f_critical_value(
-    score_covariance: ArrayLike, *, bias: float = 0.10, level: float = 0.05
+    score_covariance: ArrayLike, *, bias: float = 0.10, level: float = 0.05, worst: float = 1.0
 ) -> float:
     """
     Conservative critical value of the effective F of Montiel Olea and Pflueger (2013).
@@ -211,6 +218,10 @@ def effective_f_critical_value(
         Largest tolerated bias as a share of the worst case, between 0 and 1.
     level : float, optional
         Level of the test, between 0 and 1.
+    worst : float, optional
+        Largest bias that the errors allow as a share of the benchmark, from
+        `qbeconometrics.diagnostics.two_stage_bias.worst_relative_bias`; 1 is the bound of the
+        simplified procedure.
 
     Returns
     -------
@@ -234,7 +245,7 @@ def effective_f_critical_value(
     # Those of a two-way clustered covariance may be negative.
     eigenvalues = np.maximum(eigenvalues, 0.0)
     weights = eigenvalues / eigenvalues.sum()
-    strength = 1.0 / bias
+    strength = worst / bias
     degrees = (1.0 + 2.0 * strength) / (weights @ weights + 2.0 * strength * weights.max())
     return float(chndtrix(1.0 - level, degrees, degrees * strength) / degrees)
 
@@ -265,16 +276,15 @@ def _robust_f(moments: FirstStageMoments, names: Sequence[str]) -> FloatArray:
     return values
 
 
-def _effective_f(moments: FirstStageMoments) -> tuple[float, float]:
-    """Effective F and its conservative critical value; NaN if p > 1 or without a variance."""
-    if moments.n_endogenous > 1:
-        return float("nan"), float("nan")
+def _effective_f(moments: FirstStageMoments) -> tuple[float, dict[float, float]]:
+    """Effective F and its critical values by bias; NaN if p > 1 or without a variance."""
     total = np.trace(moments.score_covariance)
     # Two-way clustered covariances need not be positive.
-    if not total > 0.0:
-        return float("nan"), float("nan")
+    if moments.n_endogenous > 1 or not total > 0.0:
+        return float("nan"), dict.fromkeys(BIASES, float("nan"))
     effective = float(np.sum(moments.coefficients**2) / total)
-    return effective, effective_f_critical_value(moments.score_covariance)
+    covariance = moments.score_covariance
+    return effective, {bias: effective_f_critical_value(covariance, bias=bias) for bias in BIASES}
 
 
 def _shea_r2(moments: FirstStageMoments) -> FloatArray:

@@ -41,6 +41,11 @@ class JStatistic(NamedTuple):
     df: int
     pvalue: float
 
+    @classmethod
+    def of(cls, value: float, df: int) -> JStatistic:
+        """Return the statistic with its p-value."""
+        return cls(float(value), df, float(stats.chi2.sf(value, df)) if df > 0 else float("nan"))
+
 
 def j_statistic(
     statistic: LinearMomentStatistic,
@@ -93,8 +98,7 @@ def j_statistic(
     else:
         surrogate = normal_surrogate(posterior.target, np.zeros(statistic.k))
         value = -2.0 * float(posterior.target.evaluate(surrogate.mean[None, :])[0][0])
-    pvalue = float(stats.chi2.sf(value, degrees)) if degrees > 0 else float("nan")
-    return JStatistic(float(value), degrees, pvalue)
+    return JStatistic.of(value, degrees)
 
 
 def nonlinear_j_statistic(
@@ -143,5 +147,4 @@ def nonlinear_j_statistic(
     )
     degrees = function.m - function.k
     value = -2.0 * posterior.find_mode().log_density
-    pvalue = float(stats.chi2.sf(value, degrees)) if degrees > 0 else float("nan")
-    return JStatistic(float(value), degrees, pvalue)
+    return JStatistic.of(value, degrees)

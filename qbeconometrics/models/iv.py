@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
-import pandas as pd
 import patsy
 from numpy.typing import ArrayLike
 
-from qbeconometrics.diagnostics.instrument_strength import first_stage
-from qbeconometrics.diagnostics.overidentification import JStatistic, j_statistic
-from qbeconometrics.exceptions import FormulaError, QBEconometricsError, refuse_unknown_keywords
+from qbeconometrics.exceptions import FormulaError, refuse_unknown_keywords
 from qbeconometrics.inputs.design import LinearDesign, check_linear_design
 from qbeconometrics.inputs.formula import FormulaBlocks, build_blocks
 from qbeconometrics.inputs.formula_checks import as_frame
-from qbeconometrics.models.linear_moments import LinearMomentsModel
-from qbeconometrics.models.row_weights import Dependence
-from qbeconometrics.moments.covariance import CovarianceRule, parse_covariance
+from qbeconometrics.models.identification_tests import IdentifiedModel
 from qbeconometrics.priors import PriorLike
 from qbeconometrics.results.iv_results import IVResults
 
-# A minimisation takes about so many evaluations with their gradients.
-J_EVALUATIONS = 100
 
-
-class QuasiBayesIV(LinearMomentsModel):
+class QuasiBayesIV(IdentifiedModel):
     """Quasi-Bayesian linear regression with instruments.
 
     The posterior comes from the moment conditions E[z (y - x'theta)] = 0 instead of a likelihood
@@ -149,78 +139,6 @@ class QuasiBayesIV(LinearMomentsModel):
             frame=as_frame(data).copy(deep=False),
         )
         return model
-
-    def first_stage(
-        self, cov_type: str = "HC0", cov_kwds: Mapping[str, Any] | None = None
-    ) -> pd.DataFrame:
-        """Strength of the instruments; see `qbeconometrics.diagnostics.instrument_strength`.
-
-        Parameters
-        ----------
-        cov_type, cov_kwds
-            As in `fit`. Lags that are selected from the data are those of the fit, selected from
-            the two-stage least squares moments.
-
-        Returns
-        -------
-        DataFrame
-            One row an endogenous regressor, with ``partial_r2``, ``f``, ``f_robust``,
-            ``effective_f``, ``cragg_donald_f``, ``kleibergen_paap_f`` and more.
-
-        Raises
-        ------
-        InputError
-            If no regressor is endogenous.
-        """
-        rule = parse_covariance(cov_type, cov_kwds)
-        return self._first_stage(rule, self._dependence(rule))
-
-    def _first_stage(self, rule: CovarianceRule, dependence: Dependence | None) -> pd.DataFrame:
-        design = self.design
-        exogenous = [j for j in range(design.exog.shape[1]) if j not in design.endogenous]
-        return first_stage(
-            design.exog[:, list(design.endogenous)],
-            design.exog[:, exogenous],
-            design.instrument[:, list(design.excluded)],
-            endogenous_names=self.endogenous_names,
-            cov_type=rule.cov_type,
-            centered=rule.centered,
-            weights=dependence.weights if dependence else None,
-        )
-
-    def _strength(self, rule: CovarianceRule, dependence: Dependence) -> pd.DataFrame | str:
-        """First stage for the record of a fit, or the reason why there is none."""
-        try:
-            return self._first_stage(rule, dependence)
-        except QBEconometricsError as error:
-            return str(error)
-
-    def j_stat(
-        self,
-        weight: str = "two-step",
-        cov_type: str = "HC0",
-        cov_kwds: Mapping[str, Any] | None = None,
-        centered: bool | None = None,
-    ) -> JStatistic:
-        """Hansen's J; see `qbeconometrics.diagnostics.overidentification.j_statistic`.
-
-        Parameters
-        ----------
-        weight : {"two-step", "cue"}
-        cov_type, cov_kwds
-            As in `fit`.
-        centered : bool, optional
-            Overrides ``cov_kwds["centered"]``.
-        """
-        rule = parse_covariance(cov_type, cov_kwds)
-        if centered is not None:
-            parse_covariance("HC0", {"centered": centered})
-            rule = replace(rule, centered=centered)
-        criterion = "two-step" if weight == "two-step" else "cue-nodet"
-        statistic, rows = self._moments(
-            rule, self._dependence(rule), criterion, "auto", J_EVALUATIONS
-        )
-        return j_statistic(statistic, rows, rule=rule, weight=weight)
 
 
 def _refuse_endogenous_instruments(

@@ -43,7 +43,7 @@ from qbeconometrics.priors import PriorLike
 from qbeconometrics.results.fit_record import FitRecord
 from qbeconometrics.results.posterior_results import PosteriorResults
 from qbeconometrics.sampling.options import SampleOptions
-from qbeconometrics.sampling.run import sample
+from qbeconometrics.sampling.run import Sample, sample
 
 FloatArray = NDArray[np.float64]
 
@@ -265,7 +265,7 @@ class LinearMomentsModel(MomentSums, Model):  # type: ignore[misc]
 
         Warns
         -----
-        ConvergenceWarning, TailWarning, WeakInstrumentWarning, InterruptedWarning
+        ConvergenceWarning, TailWarning, WeakInstrumentWarning, PriorWarning, InterruptedWarning
 
         Examples
         --------
@@ -325,6 +325,7 @@ class LinearMomentsModel(MomentSums, Model):  # type: ignore[misc]
             *intercept_notes(self.design),
             *tail_notes(drawn),
             *width_notes(self.exog_names, posterior, drawn),
+            *self._identification_notes(posterior, drawn, rule, dependence, quasi_likelihood),
         ]
         return record_fit(
             self,
@@ -337,6 +338,17 @@ class LinearMomentsModel(MomentSums, Model):  # type: ignore[misc]
             learning_rate=learning_rate,
             notes=notes,
         )
+
+    def _identification_notes(
+        self,
+        posterior: QuasiPosterior,
+        drawn: Sample,
+        rule: CovarianceRule,
+        dependence: Dependence | None,
+        quasi_likelihood: str,
+    ) -> list[str]:
+        """Sentences on weak identification; none for models without endogenous regressors."""
+        return []
 
     def _strength(self, rule: CovarianceRule, dependence: Dependence) -> pd.DataFrame | str | None:
         """First stage for the record of a fit; None for models that have none."""

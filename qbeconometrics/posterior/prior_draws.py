@@ -36,6 +36,23 @@ def draw_prior(prior: ResolvedPrior, rng: np.random.Generator, draws: int) -> Fl
     return points
 
 
+def log_prior_kernel(prior: ResolvedPrior, params: FloatArray) -> FloatArray:
+    """Return the log of the prior's kernel (points,) at `params` (points, k).
+
+    The kernel is that of `log_prior_constant`; minus infinity outside the box.
+    """
+    _, student, boxed = _parts(prior)
+    value = -0.5 * np.sum((params @ prior.root.T - prior.target) ** 2, axis=1)
+    if student.any():
+        df = prior.df[student]
+        standard = (params[:, student] - prior.loc[student]) / prior.scale[student]
+        value -= np.sum(0.5 * (df + 1.0) * np.log1p(standard**2 / df), axis=1)
+    if prior.lower is not None and prior.upper is not None:
+        within = (params >= prior.lower) & (params <= prior.upper)
+        value = np.where(within[:, boxed].all(axis=1), value, -np.inf)
+    return np.asarray(value)
+
+
 def log_prior_constant(prior: ResolvedPrior) -> float:
     """Return the log of what the prior's kernel has to be multiplied by to integrate to one.
 

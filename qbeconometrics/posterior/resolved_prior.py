@@ -155,6 +155,13 @@ def _vector(value: Any, names: Sequence[str], argument: str) -> FloatArray:
     return array
 
 
+def scale_prior_sds(prior: ResolvedPrior, factor: float) -> ResolvedPrior:
+    """Return the prior with every sd, or scale of a Student-t term, times `factor`."""
+    return replace(
+        prior, root=prior.root / factor, target=prior.target / factor, scale=prior.scale * factor
+    )
+
+
 @dataclass(slots=True)
 class _CentredPrior:
     """The independent priors of slopes and of the intercept of the centred regression."""

@@ -77,7 +77,7 @@ def check_tail(
         return None
     target = posterior.target
     k = target.n_params
-    points = _scaled_prior_draws(posterior, rng, draws)
+    points = scaled_prior_draws(posterior, rng, draws)
     distance = np.sum(np.linalg.solve(surrogate.root, (points - mode).T) ** 2, axis=0)
     far = points[distance > 4.0 * stats.chi2.ppf(0.999, k)]
     calls = [far[start : start + CALL_POINTS] for start in range(0, len(far), CALL_POINTS)]
@@ -94,7 +94,7 @@ def check_tail(
     return TailCheck(log_ratio, chosen)
 
 
-def _scaled_prior_draws(posterior: Posterior, rng: np.random.Generator, draws: int) -> FloatArray:
+def scaled_prior_draws(posterior: Posterior, rng: np.random.Generator, draws: int) -> FloatArray:
     """Draws (draws, k) from the prior in scaled coordinates."""
     if not posterior.prior.is_normal:
         return posterior.basis.to_scaled(draw_prior(posterior.prior, rng, draws))

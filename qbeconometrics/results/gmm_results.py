@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
@@ -10,9 +11,11 @@ import numpy as np
 import pandas as pd
 
 from qbeconometrics.exceptions import OptionError, QBEconometricsError
+from qbeconometrics.posterior.resolved_prior import ResolvedPrior
+from qbeconometrics.posterior.target import Posterior
 from qbeconometrics.results.fit_record import FitRecord
 from qbeconometrics.results.iv_results import IVResults
-from qbeconometrics.results.posterior_results import PosteriorResults
+from qbeconometrics.results.prior_results import PriorResults
 from qbeconometrics.results.reliability import LARGEST_RHAT
 
 
@@ -22,7 +25,7 @@ class LinearGMMResults(IVResults):
     title = "Quasi-Bayesian GMM Results"
 
 
-class GMMResults(PosteriorResults):
+class GMMResults(PriorResults):
     """Results of user-written moment conditions.
 
     Parameters
@@ -88,6 +91,19 @@ class GMMResults(PosteriorResults):
             cov_kwds=self._cov_kwds,
             centered=centered,
         )
+
+    def _rebuild_posterior(self, prior: ResolvedPrior) -> Posterior:
+        record = self.record
+        # Models are immutable: the copy shares what does not depend on the width of the prior.
+        model = copy.copy(self.model)
+        model.prior = prior
+        posterior: Posterior = model.quasi_posterior(
+            quasi_likelihood=record.quasi_likelihood,
+            cov_type=record.cov_type,
+            cov_kwds=self._cov_kwds,
+            learning_rate=record.learning_rate,
+        )
+        return posterior
 
     def predict(self, exog: Any = None, transform: bool = True) -> Any:
         """Not available: moment conditions do not say what to predict."""

@@ -11,7 +11,8 @@ import pandas as pd
 from qbeconometrics.diagnostics.overidentification import JStatistic, j_statistic
 from qbeconometrics.exceptions import InputError, NumericalError, OptionError, QBEconometricsError
 from qbeconometrics.moments.covariance import parse_covariance
-from qbeconometrics.results.posterior_results import PosteriorResults
+from qbeconometrics.results.first_stage_report import FirstStageReport
+from qbeconometrics.results.identification import IdentificationResults
 from qbeconometrics.results.reliability import (
     Finding,
     InstrumentStrength,
@@ -20,7 +21,7 @@ from qbeconometrics.results.reliability import (
 )
 
 
-class IVResults(PosteriorResults):
+class IVResults(IdentificationResults):
     """Results of an instrumental-variable regression.
 
     Parameters
@@ -33,12 +34,15 @@ class IVResults(PosteriorResults):
 
     title = "Quasi-Bayesian IV Regression Results"
 
-    def first_stage(self) -> pd.DataFrame:
-        """Strength of the instruments, one row an endogenous regressor.
+    def first_stage(self) -> FirstStageReport:
+        """Strength of the instruments under the covariance of the fit.
 
-        Computed by the model under the covariance of the fit.
+        Returns
+        -------
+        FirstStageReport
+            A DataFrame with one row an endogenous regressor, which has a ``summary()``.
         """
-        return self._first_stage.copy()
+        return FirstStageReport.of(self._first_stage, cov_type=self.record.cov_type)
 
     def j_stat(self, weight: str = "two-step", centered: bool | None = None) -> Any:
         """Test of the over-identifying restrictions under the covariance of the fit.

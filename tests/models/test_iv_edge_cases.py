@@ -137,12 +137,17 @@ def test_endogenous_regressor_among_the_instruments_is_refused(frame):
         model_of(frame.assign(z1=frame.x), "y ~ [x ~ z1 + z2]")
 
 
+def other_notes(res):
+    """Notes but for the one that every fit with endogenous regressors has."""
+    return [note for note in res.record.notes if not note.startswith("Identification: ")]
+
+
 def test_constant_among_the_instruments_alone_is_noted(frame):
     model = qb.QuasiBayesIV(frame.y, frame[["x"]], frame[["z1", "z2"]].assign(one=1.0))
     res = model.fit(quasi_likelihood="two-step", draws=10)
     assert any("no intercept is estimated" in note for note in res.record.notes)
     res = model_of(frame).fit(quasi_likelihood="two-step", draws=10)
-    assert res.record.notes == ()
+    assert other_notes(res) == []
 
 
 def test_data_and_draws_cannot_be_written_to(frame):
@@ -161,7 +166,7 @@ def test_heavy_tails_are_noted():
 
 
 def test_light_tails_are_not_noted(frame):
-    assert model_of(frame).fit(rng=0).record.notes == ()
+    assert other_notes(model_of(frame).fit(rng=0)) == []
 
 
 def test_new_data_of_another_kind_are_refused(frame):

@@ -116,6 +116,7 @@ def test_far_points_lie_far_where_the_mass_is(ajr, model_of):
 
 @pytest.mark.filterwarnings("ignore::qbeconometrics.exceptions.ConvergenceWarning")
 @pytest.mark.filterwarnings("ignore::qbeconometrics.exceptions.WeakInstrumentWarning")
+@pytest.mark.filterwarnings("ignore::qbeconometrics.exceptions.PriorWarning")
 def test_warned_of_once_and_noted(ajr, model_of):
     with pytest.warns(TailWarning, match="log ratio .* Tighten the prior") as caught:
         res = model_of(ajr, Normal(0, 100)).fit(quasi_likelihood="cue-nodet", rng=0)
