@@ -35,9 +35,7 @@ class ParticleSystem:
 
     def part(self, particles: slice) -> ParticleSystem:
         """Return some of the particles of each replication."""
-        return ParticleSystem(
-            self.rate, self.positions[:, particles], self.losses[:, particles]
-        )
+        return ParticleSystem(self.rate, self.positions[:, particles], self.losses[:, particles])
 
 
 @dataclass(frozen=True, slots=True)

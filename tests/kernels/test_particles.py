@@ -43,7 +43,7 @@ def both(number, option, loss, *, n=40, k=3, student_terms=1, seed=0):
     return _particles.LossRows(number, option, *arrays), reference.LossRows(loss.value, *arrays)
 
 
-@pytest.mark.parametrize("number, option, loss", CASES, ids=IDS)
+@pytest.mark.parametrize(("number", "option", "loss"), CASES, ids=IDS)
 def test_losses_agree(number, option, loss):
     compiled, plain = both(number, option, loss)
     points = np.random.default_rng(1).standard_normal((50, 3))
@@ -51,7 +51,7 @@ def test_losses_agree(number, option, loss):
 
 
 @pytest.mark.parametrize("student_terms", [0, 2])
-@pytest.mark.parametrize("number, option, loss", CASES, ids=IDS)
+@pytest.mark.parametrize(("number", "option", "loss"), CASES, ids=IDS)
 def test_random_walks_take_the_same_path(number, option, loss, student_terms):
     paths = []
     rows = both(number, option, loss, student_terms=student_terms)
@@ -60,9 +60,7 @@ def test_random_walks_take_the_same_path(number, option, loss, student_terms):
         position, tuning = np.full(3, 0.5), np.array([-1.0, 0.0])
         draws, of_draws = np.empty((2_000, 3)), np.empty(2_000)
         root = np.array([1.0, 0.3, 0.9, 0.1, -0.2, 1.1])
-        accepted = module.random_walk(
-            own, bits, position, tuning, root, 0.7, 0.3, draws, of_draws
-        )
+        accepted = module.random_walk(own, bits, position, tuning, root, 0.7, 0.3, draws, of_draws)
         paths.append((draws, of_draws, position, tuning, accepted, bits.state["state"]))
     for ours, plain in zip(*paths, strict=True):
         if isinstance(ours, np.ndarray):
@@ -72,7 +70,7 @@ def test_random_walks_take_the_same_path(number, option, loss, student_terms):
     assert 200 < paths[0][4] < 1_000
 
 
-@pytest.mark.parametrize("number, option, loss", CASES, ids=IDS)
+@pytest.mark.parametrize(("number", "option", "loss"), CASES, ids=IDS)
 def test_moves_take_the_same_path(number, option, loss):
     ends = []
     for module, own in zip((_particles, reference), both(number, option, loss), strict=True):
@@ -90,7 +88,7 @@ def test_moves_take_the_same_path(number, option, loss):
             assert ours == plain
 
 
-@np.errstate(over="ignore")
+@np.errstate(over="ignore", invalid="ignore")
 def test_a_start_without_a_finite_loss_is_refused():
     for module, own in zip((_particles, reference), both(*CASES[6]), strict=True):
         accepted = module.random_walk(
