@@ -20,6 +20,7 @@ KERNELS = [
     "_delayed_acceptance",
     "_smoothing",
     "_projection",
+    "_particles",
 ]
 
 # A debug build checks every index; QBECONOMETRICS_SANITIZE=address,undefined instruments the code.
@@ -65,7 +66,7 @@ def kernel(name: str) -> Extension:
     return Extension(
         f"qbeconometrics.kernels.{name}",
         [f"qbeconometrics/kernels/{name}.pyx"],
-        depends=["qbeconometrics/kernels/_hot_loops.h"],
+        depends=[f"qbeconometrics/kernels/{name}.h" for name in ("_hot_loops", "_risk_loops")],
         include_dirs=[numpy.get_include(), "qbeconometrics/kernels"],
         library_dirs=[str(numpy_folder / "random" / "lib")],
         # NumPy's own generators, so that a seeded kernel repeats numpy.random.Generator.

@@ -7,6 +7,7 @@ import logging
 from importlib.metadata import version
 
 from qbeconometrics import datasets, exceptions, losses, moment_functions, priors
+from qbeconometrics.models.calibration import calibrate_learning_rate
 from qbeconometrics.models.gmm import QuasiBayesGMM
 from qbeconometrics.models.iv import QuasiBayesIV
 from qbeconometrics.models.lp import QuasiBayesLP
@@ -21,6 +22,7 @@ __all__ = [
     "QuasiBayesLP",
     "QuasiBayesM",
     "__version__",
+    "calibrate_learning_rate",
     "datasets",
     "exceptions",
     "losses",

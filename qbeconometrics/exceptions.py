@@ -78,6 +78,10 @@ class TailWarning(QBEconometricsWarning):
     """A region far from the mode holds a noticeable share of the quasi-posterior."""
 
 
+class CalibrationWarning(QBEconometricsWarning):
+    """A learning rate did not converge, or is used for a level that it was not calibrated for."""
+
+
 class InterruptedWarning(QBEconometricsWarning):
     """Sampling was interrupted; the complete draws were kept."""
 

@@ -21,6 +21,7 @@ ORDER = (
     "posterior",
     "diagnostics",
     "sampling",
+    "calibration",
     "plots",
     "results",
     "models",

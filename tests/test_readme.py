@@ -85,6 +85,7 @@ def test_the_comparison_in_the_readme_is_of_the_main_job():
         "SECURITY.md",
         "docs/index.md",
         "docs/identification.md",
+        "docs/learning_rates.md",
         "docs/local_projections.md",
     ],
 )

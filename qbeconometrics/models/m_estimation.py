@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,13 +11,17 @@ import patsy
 from numpy.typing import ArrayLike, NDArray
 
 from qbeconometrics.exceptions import (
+    CalibrationWarning,
     FormulaError,
+    OptionError,
+    check_choice,
     refuse_unknown_keywords,
 )
 from qbeconometrics.inputs.design import check_linear_design
 from qbeconometrics.inputs.formula import build_blocks
 from qbeconometrics.inputs.formula_checks import as_frame
 from qbeconometrics.losses import Loss
+from qbeconometrics.models.calibration import CALIBRATION_KEYWORDS, calibrate_learning_rate
 from qbeconometrics.models.fit_notes import warn_if_interrupted
 from qbeconometrics.models.fit_options import (
     FIT_KEYWORDS,
@@ -35,6 +40,7 @@ from qbeconometrics.moments.covariance import CovarianceRule, parse_covariance
 from qbeconometrics.posterior.gibbs import GibbsPosterior
 from qbeconometrics.posterior.nonlinear import NonlinearPosterior
 from qbeconometrics.priors import PriorLike
+from qbeconometrics.results.calibration import LearningRateCalibration
 from qbeconometrics.results.fit_record import FitRecord
 from qbeconometrics.results.m_results import MResults, fitted_values
 from qbeconometrics.sampling.options import SampleOptions
@@ -208,9 +214,10 @@ class QuasiBayesM(LossPosteriors):
         quasi_likelihood: str | None = None,
         cov_type: str = "HC0",
         cov_kwds: Mapping[str, Any] | None = None,
-        learning_rate: float = 1.0,
+        learning_rate: float | str = 1.0,
         weight_matrix: ArrayLike | str | None = None,
         sampler_kwds: Mapping[str, Any] | None = None,
+        calibration_kwds: Mapping[str, Any] | None = None,
         progressbar: bool | None = None,
         **unknown: Any,
     ) -> MResults:
@@ -230,11 +237,14 @@ class QuasiBayesM(LossPosteriors):
             How S is estimated for the Q-posterior; "HC0" and "HC1" for losses that are not squared.
         cov_kwds : dict, optional
             As in ``QuasiBayesIV.fit``.
-        learning_rate : float
+        learning_rate : float or "calibrate"
             Of a Gibbs posterior it multiplies the sum of the losses, on the scale that the loss
-            states; of a Q-posterior the quadratic form.
+            states; of a Q-posterior the quadratic form. "calibrate" finds that of a Gibbs posterior
+            by `calibrate_learning_rate`, and keeps what it found in ``res.calibration``.
         weight_matrix : "identity" or array_like, shape (k, k), optional
             For the Q-posterior with "two-step", instead of the inverse of S.
+        calibration_kwds : dict, optional
+            Arguments of `calibrate_learning_rate`.
 
         Returns
         -------
@@ -250,7 +260,7 @@ class QuasiBayesM(LossPosteriors):
         -----
         ConvergenceWarning, TailWarning, NumericalWarning, InterruptedWarning
         """
-        refuse_unknown_keywords(unknown, FIT_KEYWORDS, "fit")
+        refuse_unknown_keywords(unknown, (*FIT_KEYWORDS, "calibration_kwds"), "fit")
         options = sample_options(
             sampler=sampler,
             draws=draws,
@@ -261,7 +271,8 @@ class QuasiBayesM(LossPosteriors):
             sampler_kwds=sampler_kwds,
             progressbar=progressbar,
         )
-        rate = check_learning_rate(learning_rate)
+        calibration = self._calibrated(learning_rate, calibration_kwds, rng)
+        rate = check_learning_rate(calibration.learning_rate if calibration else learning_rate)
         if self.posterior == "gibbs":
             refuse_moment_options(quasi_likelihood, cov_type, cov_kwds, weight_matrix)
             record = self._draw_gibbs(options, rate)
@@ -279,8 +290,24 @@ class QuasiBayesM(LossPosteriors):
             posterior = self._q_posterior(name, cov_type, cov_kwds, rate, weight_matrix)
             record = self._draw_from(posterior, options, score_rule(cov_type, cov_kwds), name, rate)
         results = self.results_class(self, record)
+        results.calibration = calibration
         results.warn_if_unreliable()
         return results
+
+    def _calibrated(
+        self, learning_rate: float | str, calibration_kwds: Mapping[str, Any] | None, rng: Any
+    ) -> LearningRateCalibration | None:
+        if not isinstance(learning_rate, str):
+            if calibration_kwds is not None:
+                raise OptionError('calibration_kwds belongs to learning_rate="calibrate"')
+            return None
+        check_choice(learning_rate, ("calibrate",), "learning_rate")
+        given = dict(calibration_kwds or {})
+        refuse_unknown_keywords(given, CALIBRATION_KEYWORDS[1:], "calibration_kwds")
+        found = calibrate_learning_rate(self, **{"rng": rng, **given})
+        if found.status != "converged":
+            warnings.warn(found.message, CalibrationWarning, stacklevel=3)
+        return found
 
     def _draw_gibbs(self, options: SampleOptions, rate: float) -> FitRecord:
         if not self._is_linear:

@@ -1,0 +1,1 @@
+"""Learning rates of generalised posteriors, calibrated to the coverage they claim."""
