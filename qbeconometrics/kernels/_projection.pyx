@@ -23,15 +23,6 @@ from qbeconometrics.kernels._random cimport (
 )
 
 
-cdef struct Point:
-    double* x          # (k,)
-    double* g          # (M,)
-    double* root       # packed (M,) factor of S
-    double likelihood  # quasi-likelihood
-    double quadratic   # g' S^-1 g
-    double prior       # log prior of the coefficients given the smoothing parameters
-
-
 cdef class ProjectionTarget:
     """Quasi-likelihood and prior of local projections; see the module.
 
@@ -54,13 +45,6 @@ cdef class ProjectionTarget:
     paths : ndarray, shape (paths, 2)
         Rank of the roughness, unit of the smoothing parameter.
     """
-
-    cdef const double[::1] cross, prior_target, rough_offset
-    cdef const double[:, ::1] jacobian, estimate, terms, prior_rows, rough_rows, paths
-    cdef const int64_t[:, ::1] places
-    cdef const int64_t[::1] rough_path
-    cdef readonly int n_params, n_moments, n_paths
-    cdef int own
 
     def __cinit__(
         self,

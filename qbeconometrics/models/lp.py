@@ -8,11 +8,7 @@ from typing import Any
 import patsy
 from numpy.typing import ArrayLike
 
-from qbeconometrics.exceptions import (
-    OptionError,
-    check_choice,
-    refuse_unknown_keywords,
-)
+from qbeconometrics.exceptions import check_choice, refuse_unknown_keywords
 from qbeconometrics.inputs.projection_formula import read_projection_formula
 from qbeconometrics.inputs.projection_series import check_projection_series
 from qbeconometrics.models.fit_options import (
@@ -26,7 +22,8 @@ from qbeconometrics.models.lp_arguments import (
     QUASI_LIKELIHOODS,
     SAMPLERS,
     flag,
-    needed_sampler,
+    settle_sampler,
+    settle_sampler_kwds,
     settle_structure,
 )
 from qbeconometrics.models.lp_fit import (
@@ -234,6 +231,7 @@ class QuasiBayesLP(ProjectionModel):
         learning_rate: float = 1.0,
         weight_iterations: int = 1,
         structure: str | float | None = None,
+        sampler_kwds: Mapping[str, Any] | None = None,
         progressbar: bool | None = None,
         **unknown: Any,
     ) -> LPResults:
@@ -241,10 +239,10 @@ class QuasiBayesLP(ProjectionModel):
 
         Parameters
         ----------
-        sampler : {"auto", "independent", "gibbs", "da"}
+        sampler : {"auto", "independent", "gibbs", "da", "hmc"}
             "independent" where the quasi-posterior is exactly normal; "gibbs" where smoothing
-            parameters are sampled; "da", delayed acceptance within Gibbs, for "cue". "auto" takes
-            the one that applies.
+            parameters are sampled; for "cue" either "da", delayed acceptance within Gibbs, or
+            "hmc", Hamiltonian Monte Carlo. "auto" takes the one that applies, and "da".
         draws, tune, chains, cores, rng, progressbar
             As in `QuasiBayesIV.fit`. Bands are read off the tails of draws: 10,000 in all, or
             more.
@@ -265,6 +263,8 @@ class QuasiBayesLP(ProjectionModel):
             With ``partial_out=False``: S as the covariance of the errors times the mean product of
             the instruments (default), with blocks of single horizons only, or a share between 0 and
             1 of the former mixed with S without structure.
+        sampler_kwds : dict, optional
+            Of "hmc": "target_accept" and "length", as in `QuasiBayesIV.fit`.
 
         Returns
         -------
@@ -283,13 +283,13 @@ class QuasiBayesLP(ProjectionModel):
         name = "two-step" if quasi_likelihood is None else quasi_likelihood
         check_choice(name, QUASI_LIKELIHOODS, "quasi_likelihood")
         options = sample_options(
-            sampler="auto",
+            sampler="hmc" if sampler == "hmc" else "auto",
             draws=draws,
             tune=tune,
             chains=chains,
             cores=cores,
             rng=rng,
-            sampler_kwds=None,
+            sampler_kwds=settle_sampler_kwds(sampler, sampler_kwds),
             progressbar=progressbar,
         )
         rule = self._rule(cov_type, cov_kwds)
@@ -309,12 +309,7 @@ class QuasiBayesLP(ProjectionModel):
             posterior, controls = full_posterior(
                 self.design, self.moments, self.layout, rule, self.prior, form, learning_rate=rate
             )
-        needed = needed_sampler(name, normal=posterior.law is not None)
-        if sampler not in ("auto", needed):
-            raise OptionError(
-                f"sampler={sampler!r} does not apply with quasi_likelihood={name!r} and this "
-                f"prior; it is {needed!r}"
-            )
+        settle_sampler(sampler, name, normal=posterior.law is not None)
         if name == "cue":
             drawn = sample_continuously_updated(
                 self.moments, self.layout, rule, posterior, options, learning_rate=rate

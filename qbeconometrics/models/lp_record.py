@@ -99,7 +99,7 @@ def lp_results(
         prior=posterior.prior.description,
         sampler=drawn.sampler,
         sampler_reason=drawn.reason,
-        sampler_settings={},
+        sampler_settings=dict(options.sampler_kwds),
         sampler_stats=drawn.stats,
         draws_requested=options.draws,
         tune=options.tune,

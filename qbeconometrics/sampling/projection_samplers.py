@@ -14,6 +14,7 @@ from qbeconometrics.kernels._smoothing import smoothing_gibbs
 from qbeconometrics.moments.cost import NS_CALL, ProblemSize
 from qbeconometrics.posterior.projection_cue import CueTarget
 from qbeconometrics.posterior.smoothing import SmoothingTarget
+from qbeconometrics.sampling.function_hamiltonian import function_hamiltonian
 from qbeconometrics.sampling.samplers import Block, Sampler, Settings
 from qbeconometrics.sampling.state import ChainState
 
@@ -120,4 +121,5 @@ def _cost(size: ProblemSize, passed: float) -> float:
 PROJECTION_SAMPLERS = {
     "gibbs": Sampler(_gibbs, _cost, "nothing", True),
     "da": Sampler(_delayed_acceptance, _cost, "nothing", True),
+    "hmc": Sampler(function_hamiltonian, _cost, "hamiltonian", True),
 }

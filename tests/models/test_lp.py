@@ -308,7 +308,16 @@ def test_multiplier_takes_levels_only():
     ("change", "error", "words"),
     [
         ({"sampler": "rwm"}, OptionError, "sampler='rwm'"),
-        ({"sampler": "gibbs"}, OptionError, "it is 'independent'"),
+        ({"sampler": "gibbs"}, OptionError, "exactly normal.*use 'auto' or 'independent'"),
+        ({"sampler": "hmc"}, OptionError, "exactly normal.*use 'auto' or 'independent'"),
+        (
+            {"sampler": "independent", "quasi_likelihood": "cue"},
+            OptionError,
+            "re-evaluates S at every path; use 'auto' or 'da' or 'hmc'",
+        ),
+        ({"sampler": "da", "sampler_kwds": {"length": 2}}, OptionError, "for sampler='hmc'"),
+        ({"sampler": "hmc", "sampler_kwds": {"lenght": 2}}, UnknownKeywordError, "'length'"),
+        ({"sampler": "hmc", "sampler_kwds": {"length": -1}}, OptionError, "positive number"),
         ({"quasi_likelihood": "cue-nodet"}, OptionError, "quasi_likelihood"),
         ({"cov_type": "nonrobust"}, OptionError, "cov_type='nonrobust'"),
         ({"cov_type": "HAC", "cov_kwds": {"lags": 3}}, UnknownKeywordError, "maxlags"),

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 import qbeconometrics as qb
-from qbeconometrics.diagnostics.convergence import bulk_ess, mean_mcse, rhat, sd_mcse
+from qbeconometrics.diagnostics.convergence import mean_mcse, rhat, sd_mcse, tail_ess
 from qbeconometrics.exceptions import ImproperPosteriorError, TailMassError
 from qbeconometrics.models.fit_options import sample_options
 from qbeconometrics.moments.projection import score_covariance
@@ -61,7 +61,8 @@ def test_values_from_the_rows(centered):
         assert log_prior == pytest.approx(-0.5 * point @ point / 25.0)
 
 
-def test_two_horizons_against_a_grid():
+@pytest.mark.parametrize(("sampler", "draws"), [("da", 20_000), ("hmc", 4_000)])
+def test_two_horizons_against_a_grid(sampler, draws):
     model, posterior, target = build(1, 150, WEAK)
     sd = np.sqrt(np.diag(posterior.law.covariance))
     axes = [m + s * np.linspace(-12, 12, 801) for m, s in zip(posterior.law.mean, sd, strict=True)]
@@ -71,7 +72,7 @@ def test_two_horizons_against_a_grid():
     weights /= weights.sum()
     mean = weights @ grid
     spread = np.sqrt(weights @ (grid - mean) ** 2)
-    res = model.fit(quasi_likelihood="cue", cov_type="HC0", draws=20_000, rng=0, sampler="da")
+    res = model.fit(quasi_likelihood="cue", cov_type="HC0", draws=draws, rng=0, sampler=sampler)
     error = (res.params.to_numpy() - mean) / mean_mcse(res.draws)
     assert np.abs(error).max() < MONTE_CARLO_SE
     assert np.abs((res.bse.to_numpy() - spread) / sd_mcse(res.draws)).max() < MONTE_CARLO_SE
@@ -79,7 +80,7 @@ def test_two_horizons_against_a_grid():
         cumulated = np.cumsum(weights.reshape(801, 801).sum(axis=1 - place))
         quantile = np.interp([0.05, 0.95], cumulated, axes[place])
         share = (res.draws[..., place].reshape(-1, 1) < quantile).mean(axis=0)
-        ess = float(bulk_ess(res.draws)[place])
+        ess = float(tail_ess(res.draws)[place])
         assert np.abs(share - [0.05, 0.95]).max() < 5 * np.sqrt(0.05 * 0.95 / ess)
 
 
