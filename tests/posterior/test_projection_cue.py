@@ -84,39 +84,109 @@ def test_two_horizons_against_a_grid(sampler, draws):
         assert np.abs(share - [0.05, 0.95]).max() < 5 * np.sqrt(0.05 * 0.95 / ess)
 
 
-def plain_metropolis(target, start, root, draws, seed, thin=20):
-    """Random-walk Metropolis on the same log density, with steps of scattered length."""
-    rng = np.random.default_rng(seed)
-    k = len(start)
-    x = start.copy()
-    value = float(np.add(*target.evaluate(x[None, :]))[0])
-    kept = np.empty((draws, k))
-    step = 2.38 / np.sqrt(k) * root
-    for i in range(draws * thin):
-        y = x + np.exp(1.5 * rng.standard_normal()) * step @ rng.standard_normal(k)
-        new = float(np.add(*target.evaluate(y[None, :]))[0])
-        if np.log(rng.random()) < new - value:
-            x, value = y, new
+def mahalanobis(law, points):
+    """Root mean squared distance from the mean in local standard deviations."""
+    root = np.linalg.cholesky(law.covariance)
+    return np.sqrt(np.mean(np.linalg.solve(root, (points - law.mean).T) ** 2, axis=0))
+
+
+def plain_metropolis(target, law, points, steps, longest, rng, thin=20):
+    """Random-walk Metropolis from each row of `points`, with steps of scattered length.
+
+    Lengths are log-uniform from a third of the usual one to `longest` times it. Returns draws
+    (chains, steps / thin, k).
+    """
+    chains, k = points.shape
+    step = 2.38 / np.sqrt(k) * np.linalg.cholesky(law.covariance)
+    x, value = points, np.add(*target.evaluate(points))
+    kept = np.empty((chains, steps // thin, k))
+    for i in range(steps):
+        length = np.exp(rng.uniform(np.log(0.3), np.log(longest), size=(chains, 1)))
+        y = x + length * rng.standard_normal((chains, k)) @ step.T
+        new = np.add(*target.evaluate(y))
+        moved = np.log(rng.random(chains)) < new - value
+        x, value = np.where(moved[:, None], y, x), np.where(moved, new, value)
         if i % thin == thin - 1:
-            kept[i // thin] = x
+            kept[:, i // thin] = x
     return kept
 
 
-def test_thirteen_horizons_against_plain_metropolis():
-    """Started five sds out; what lies further, no plain chain crosses, and is weighed below."""
-    model, posterior, target = build(12, 500, WEAK)
-    res = model.fit(quasi_likelihood="cue", cov_type="HC0", draws=5_000, rng=0)
-    assert float(res.rhat().max()) < 1.01
+def compare_with_plain_metropolis(prior_sd, chains, burn_in):
+    """Start on the prior's scale, leave that region, and compare with both samplers of the fit."""
+    model, posterior, target = build(12, 500, qb.priors.Normal(0.0, prior_sd))
     rng = np.random.default_rng(3)
-    root = np.linalg.cholesky(posterior.law.covariance)
-    starts = posterior.law.mean + 5.0 * rng.standard_normal((2, 13)) @ root.T
-    chains = np.stack(
-        [plain_metropolis(target, start, root, 8_000, seed) for seed, start in enumerate(starts)]
-    )[:, 1_000:]
-    error = np.hypot(mean_mcse(chains), mean_mcse(res.draws))
-    assert np.abs((chains.mean(axis=(0, 1)) - res.params) / error).max() < MONTE_CARLO_SE
-    error = np.hypot(sd_mcse(chains), sd_mcse(res.draws))
-    assert np.abs((chains.std(axis=(0, 1)) - res.bse) / error).max() < MONTE_CARLO_SE
+    starts = prior_sd * rng.standard_normal((chains, 13))
+    distance = mahalanobis(posterior.law, starts)
+    assert distance.min() > 10.0
+    ends = plain_metropolis(target, posterior.law, starts, burn_in, np.median(distance), rng)[:, -1]
+    assert mahalanobis(posterior.law, ends).max() < 5.0
+    plain = plain_metropolis(target, posterior.law, ends, 80_000, 3.0, rng)
+    assert float(np.nanmax(rhat(plain))) < 1.02
+    for sampler, draws in (("da", 5_000), ("hmc", 1_000)):
+        res = model.fit(sampler, quasi_likelihood="cue", cov_type="HC0", draws=draws, rng=0)
+        assert float(res.rhat().max()) < 1.01
+        error = np.hypot(mean_mcse(plain), mean_mcse(res.draws))
+        assert np.abs((plain.mean(axis=(0, 1)) - res.params) / error).max() < MONTE_CARLO_SE
+        error = np.hypot(sd_mcse(plain), sd_mcse(res.draws))
+        assert np.abs((plain.std(axis=(0, 1)) - res.bse) / error).max() < MONTE_CARLO_SE
+
+
+def test_thirteen_horizons_against_plain_metropolis_from_the_priors_scale():
+    compare_with_plain_metropolis(1.5, chains=6, burn_in=40_000)
+
+
+@pytest.mark.long
+def test_the_same_under_a_prior_that_holds_chains_back_for_long():
+    """Chains stay long in a region of less than a millionth of the mass."""
+    compare_with_plain_metropolis(3.0, chains=6, burn_in=1_000_000)
+
+
+def windows_from_mode_to_prior(target, law, rng, *, width=0.2, chains=4, steps=6_000):
+    """Log mass by log distance from the mode: Metropolis within overlapping windows.
+
+    Returns the log distances (bins,) and the log masses of bins of half a window.
+    """
+    k = target.n_params
+    root = np.linalg.cholesky(law.covariance)
+    edges = np.arange(-0.6, 5.8, width / 2.0)
+    n = len(edges) - 2
+    low, middle, high = (np.repeat(edges[i : n + i], chains) for i in range(3))
+    direction = rng.standard_normal((n * chains, k))
+    direction /= np.sqrt(np.mean(direction**2, axis=1, keepdims=True))
+    x = law.mean + np.exp(middle)[:, None] * direction @ root.T
+    value, scale = np.add(*target.evaluate(x)), np.ones(n * chains)
+    broad = np.minimum(0.01 * np.exp(high), 1.5)[:, None]
+    below = np.zeros((n, 2))
+    for i in range(steps):
+        z = rng.standard_normal((n * chains, k))
+        step = np.where(rng.random((n * chains, 1)) < 0.5, 0.66 * z @ root.T, broad * z)
+        y = x + (scale * np.exp(0.7 * rng.standard_normal(n * chains)))[:, None] * step
+        rho = np.log(mahalanobis(law, y))
+        inside = (rho >= low) & (rho < high)
+        new = np.full(n * chains, -np.inf)
+        new[inside] = np.add(*target.evaluate(y[inside]))
+        moved = np.log(rng.random(n * chains)) < new - value
+        x, value = np.where(moved[:, None], y, x), np.where(moved, new, value)
+        if i < steps // 4:
+            scale *= np.exp(0.05 * (moved - 0.3))
+            continue
+        upper = np.log(mahalanobis(law, x)) >= middle
+        below += np.column_stack([~upper, upper]).reshape(n, chains, 2).sum(axis=1)
+    log_mass = np.concatenate([[0.0], np.cumsum(np.log(below[:, 1] / below[:, 0]))])
+    return edges[:-1] + width / 4.0, log_mass
+
+
+def test_mass_on_the_way_from_the_mode_to_the_priors_scale():
+    """The far region is a basin of its own, behind a barrier; the tail check weighs it right."""
+    _, posterior, target = build(12, 500, WEAK)
+    rho, log_mass = windows_from_mode_to_prior(target, posterior.law, np.random.default_rng(4))
+    barrier = int(np.argmin(np.where((rho > 0.5) & (rho < 4.5), log_mass, np.inf)))
+    near, far = (np.logaddexp.reduce(part) for part in np.split(log_mass, [barrier]))
+    ratio = tail_of(target, posterior.law, np.empty(0)).log_ratio
+    assert far - near == pytest.approx(ratio, abs=2.0)
+    assert ratio < -10.0
+    # Why a plain chain that starts there takes millions of steps to leave.
+    assert log_mass[barrier] < log_mass[barrier:].max() - 9.0
 
 
 def test_far_mass_by_draws_from_the_prior():
