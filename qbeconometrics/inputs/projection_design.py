@@ -227,27 +227,14 @@ def _controls(
     series: ProjectionSeries, lags: int, trend: str, state: FloatArray | None
 ) -> tuple[FloatArray, tuple[str, ...]]:
     """Trend, state, controls, and lags of everything; names."""
-    sources = [
-        (series.outcomes, series.outcome_names),
-        (series.shock[:, None], (series.shock_name,)),
-        (series.controls, series.control_names),
-    ]
-    if series.instrument is not None:
-        sources.insert(2, (series.instrument, series.instrument_names))
     columns = [*series.controls.T]
     names = [*series.control_names]
-    # A variable that has two parts to play is lagged once.
-    once: dict[str, FloatArray] = {}
-    for values, own in sources:
-        for name, column in zip(own, values.T, strict=True):
-            if not any(np.array_equal(column, other, equal_nan=True) for other in once.values()):
-                once[name] = column
+    once = lagged_variables(series)
     for period in range(1, lags + 1):
         columns += [lag(column, period) for column in once.values()]
         names += [f"lag({name}, {period})" for name in once]
     n = len(series.shock)
-    time = (np.arange(n) - (n - 1) / 2.0) / n
-    powers = [time**power for power in range(TRENDS[trend])]
+    powers = trend_columns(n, trend)
     trend_names = ["const", "trend", "trend squared"][: len(powers)]
     if state is None:
         parts, part_names = columns, names
@@ -262,6 +249,29 @@ def _controls(
     every = [*powers, *parts]
     matrix = np.column_stack(every) if every else np.empty((n, 0))
     return matrix, (*trend_names, *part_names)
+
+
+def lagged_variables(series: ProjectionSeries) -> dict[str, FloatArray]:
+    """Outcomes, shock, instruments and controls by name, equal columns once."""
+    sources = [
+        (series.outcomes, series.outcome_names),
+        (series.shock[:, None], (series.shock_name,)),
+        (series.controls, series.control_names),
+    ]
+    if series.instrument is not None:
+        sources.insert(2, (series.instrument, series.instrument_names))
+    once: dict[str, FloatArray] = {}
+    for values, own in sources:
+        for name, column in zip(own, values.T, strict=True):
+            if not any(np.array_equal(column, other, equal_nan=True) for other in once.values()):
+                once[name] = column
+    return once
+
+
+def trend_columns(n: int, trend: str) -> list[FloatArray]:
+    """Powers of time, which runs from about -1/2 to 1/2."""
+    time = (np.arange(n) - (n - 1) / 2.0) / n
+    return [time**power for power in range(TRENDS[trend])]
 
 
 def _refuse_too_few_rows(design: ProjectionDesign) -> None:

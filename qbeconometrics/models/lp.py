@@ -9,6 +9,7 @@ import patsy
 from numpy.typing import ArrayLike
 
 from qbeconometrics.exceptions import check_choice, refuse_unknown_keywords
+from qbeconometrics.inputs.lag_order import LagOrder, select_lags
 from qbeconometrics.inputs.projection_formula import read_projection_formula
 from qbeconometrics.inputs.projection_series import check_projection_series
 from qbeconometrics.models.fit_options import (
@@ -58,8 +59,9 @@ class QuasiBayesLP(ProjectionModel):
         Excluded instruments of the shock (LP-IV).
     horizon : int or range
         Last horizon, or the horizons.
-    lags : int
-        Lags of outcomes, shock, instruments and controls among the controls.
+    lags : int or {"aic", "bic"}
+        Lags of outcomes, shock, instruments and controls among the controls; a word chooses their
+        number by that criterion of a vector autoregression of them.
     lag_augmentation : bool
         Whether one lag more is added, which makes the scores serially uncorrelated (Montiel Olea &
         Plagborg-Moller 2021, Econometrica 89), so that no kernel is needed.
@@ -113,7 +115,7 @@ class QuasiBayesLP(ProjectionModel):
         controls: ArrayLike | None = None,
         instrument: ArrayLike | None = None,
         horizon: int | range = 20,
-        lags: int = 0,
+        lags: int | str = 0,
         lag_augmentation: bool = True,
         response: str = "level",
         multiplier: bool = False,
@@ -126,8 +128,12 @@ class QuasiBayesLP(ProjectionModel):
     ):
         known = ("endog", "shock", "controls", "instrument", "lags", *FORMULA_KEYWORDS[:-1])
         refuse_unknown_keywords(unknown, known, "QuasiBayesLP")
-        lags = whole_number(lags, "lags", minimum=0)
         series = check_projection_series(endog, shock, controls, instrument, state)
+        self.lag_order: LagOrder | None = None
+        if isinstance(lags, str):
+            self.lag_order = select_lags(series, lags, trend)
+            lags = self.lag_order.order
+        lags = whole_number(lags, "lags", minimum=0)
         self._prepare(
             series,
             lags=lags + flag(lag_augmentation, "lag_augmentation"),
@@ -201,6 +207,7 @@ class QuasiBayesLP(ProjectionModel):
             eval_env = patsy.EvalEnvironment.capture(int(eval_env) + 1)
         series = read_projection_formula(formula, data, state=state, eval_env=eval_env)
         model = cls.__new__(cls)
+        model.lag_order = None
         model._prepare(
             series,
             lags=0,

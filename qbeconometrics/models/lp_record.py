@@ -104,7 +104,10 @@ def lp_results(
         draws_requested=options.draws,
         tune=options.tune,
         interrupted=drawn.interrupted,
-        notes=tuple(projection_notes(design, moments, layout, rule)),
+        notes=(
+            *([] if model.lag_order is None else [model.lag_order.sentence]),
+            *projection_notes(design, moments, layout, rule),
+        ),
     )
     smoothing = None if drawn.smoothing is None else drawn.smoothing.mean(axis=(0, 1))
     strength = None
