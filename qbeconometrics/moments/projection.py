@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from qbeconometrics.exceptions import IdentificationError, NumericalError
+from qbeconometrics.exceptions import IdentificationError, NumericalError, OptionError
 from qbeconometrics.inputs.projection_design import ProjectionDesign
 from qbeconometrics.moments.covariance import CovarianceRule
 from qbeconometrics.moments.dependence import RowWeights, weighted_rows
@@ -238,6 +238,8 @@ def long_run_rule(moments: ProjectionMoments, rule: CovarianceRule) -> LongRunRu
         if lags == "newey-west":
             lags = newey_west_lags(active, rule.kernel)
         assert isinstance(lags, int)
+        if lags >= T:
+            raise OptionError(f"cov_kwds['maxlags']={lags} must be below the {T} rows")
         bandwidth = bandwidth_of_lags(rule.kernel, lags)
         options["maxlags"] = lags
     weights = RowWeights(lags=lag_weights(rule.kernel, bandwidth, T))
