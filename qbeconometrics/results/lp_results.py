@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from statsmodels.iolib.summary import Summary
 
 from qbeconometrics.diagnostics.convergence import bulk_ess, check_probability, rhat, tail_ess
@@ -292,7 +292,7 @@ class LPResults(PosteriorResults):
         alpha: float = 0.10,
         method: str = "sup-t",
         *,
-        compare: Mapping[str, ArrayLike | pd.DataFrame] | None = None,
+        compare: Mapping[str, Any] | None = None,
         titles: Mapping[str, str] | None = None,
         response_label: str = "",
         figure: Any = None,
@@ -303,9 +303,11 @@ class LPResults(PosteriorResults):
         ----------
         alpha, method
             As in `irf_table`.
-        compare : mapping of label to array_like, optional
-            Other estimates by horizon, such as those of statsmodels' LocalProjections or of a
-            vector autoregression: one column for each response, or a single path.
+        compare : mapping of label to array_like or result of statsmodels, optional
+            Other estimates: by horizon, one column for each response, or a single path; or results
+            of ``LocalProjections(...).fit()`` or ``VAR(...).fit(...).irf(...)``, read by the names
+            of their variables. A vector autoregression is orthogonalised in its order, its impulse
+            the instrument or the shock, and scaled so that the shock rises by one.
         titles : mapping of response to str, optional
         response_label : str
         figure : matplotlib Figure, optional
