@@ -7,6 +7,7 @@ from typing_extensions import disjoint_base
 # What Cython adds to every module.
 __reduce_cython__: Any
 __setstate_cython__: Any
+__pyx_capi__: dict[str, object]
 __test__: dict[str, str]
 
 @disjoint_base
