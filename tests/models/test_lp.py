@@ -160,6 +160,22 @@ def simulated(n=300, seed=0):
     return pd.DataFrame({"y": y, "g": g, "shock": shock, "state": state})
 
 
+def test_other_responses_matter_only_through_lags():
+    """Adding a response adds its lags to the controls of `lags=`; a formula has what is written."""
+    data = simulated()
+
+    def both(response):
+        arrays = qb.QuasiBayesLP(data[response], data["shock"], horizon=3, lags=1, prior=FLAT)
+        formula = qb.QuasiBayesLP.from_formula(
+            f"{' + '.join(response)} ~ shock | lag(y, 1, 2)", data, horizon=3, prior=FLAT
+        )
+        return [model.moments.estimate[:4, 0] for model in (arrays, formula)]
+
+    alone, together = both(["y"]), both(["y", "g"])
+    assert np.abs(alone[0] - together[0]).max() > 1e-4
+    np.testing.assert_allclose(alone[1], together[1], rtol=1e-12)
+
+
 def test_one_step_multiplier_by_its_definition():
     data = simulated()
     model = qb.QuasiBayesLP(
