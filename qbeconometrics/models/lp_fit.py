@@ -215,7 +215,7 @@ def sample_continuously_updated(
         smoothing = parameters.mean(axis=0)
         law = combine(posterior.flat, *prior_rows(posterior.prior, smoothing, len(mean)))
     target = cue_target(moments, layout, covariance, posterior.prior, learning_rate, hyperprior)
-    refuse_far_mass(tail_of(target, law, smoothing))
+    refuse_far_mass(tail_of(target, law, smoothing), centered=rule.centered)
     held = smoothing if target.compiled.n_paths else np.empty(0)
     sample = sample_hamiltonian if options.sampler == HAMILTONIAN else sample_cue
     return sample(target, Reference(mean, spread, held), options)

@@ -186,6 +186,10 @@ def _fill_block(
     moments.scores[kept, b] = z * residual[:, None] * (T / own)
     moments.regressor_scores[kept, b] = z[:, :, None] * x[:, None, :] * (T / own)
     moments.degenerate[b] = residual @ residual <= DEGENERATE * own * variance
+    if moments.degenerate[b]:
+        # A recursive scheme's zero is known too, and is no number of the size of rounding errors.
+        beta[np.abs(beta) * length <= np.sqrt(DEGENERATE * own * variance)] = 0.0
+        moments.estimate[b] = beta
     moments.scale[b] = np.linalg.norm(y) / length.min()
 
 

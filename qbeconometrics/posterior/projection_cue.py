@@ -211,8 +211,14 @@ def tail_of(target: CueTarget, law: NormalLaw, smoothing: FloatArray) -> TailChe
     return found
 
 
-def refuse_far_mass(tail: TailCheck) -> None:
+def refuse_far_mass(tail: TailCheck, *, centered: bool) -> None:
     """Refuse a quasi-posterior whose far region is not negligible.
+
+    Parameters
+    ----------
+    tail : TailCheck
+    centered : bool
+        Whether the scores' mean is subtracted already, which helps.
 
     Raises
     ------
@@ -220,11 +226,13 @@ def refuse_far_mass(tail: TailCheck) -> None:
         With the figure.
     """
     if tail.noticeable:
+        remedies = ["quasi_likelihood='two-step'", "a tighter or smoothness prior"]
+        if not centered:
+            remedies.append("cov_kwds={'centered': True}")
         raise TailMassError(
             "quasi_likelihood='cue' is refused here: all horizons share few instruments, so that "
             "far from the mode volume beats density. The log of the mass far out over the mass "
             f"around the mode is {tail.log_ratio:.1f} (allowed is {np.log(0.01):.1f}): chains that "
             "start at the mode would look converged without ever seeing that region. Use "
-            "quasi_likelihood='two-step', a tighter or smoothness prior, or "
-            "cov_kwds={'centered': True}"
+            f"{', or '.join(remedies)}"
         )

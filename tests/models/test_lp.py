@@ -131,6 +131,17 @@ def test_a_variables_response_to_itself_is_known_at_once(model_of):
     assert res.robust_set("gs1[0]") == [(1.0, 1.0)]
 
 
+def test_recursive_zeros_are_zero(gertler_karadi):
+    """Outcomes among the controls do not move at once."""
+    slow = gertler_karadi[["logip", "logcpi"]]
+    model = qb.QuasiBayesLP(slow, gertler_karadi["gs1"], slow, horizon=2, lags=2)
+    res = model.fit(rng=0, draws=2_500)
+    assert res.params[["logip[0]", "logcpi[0]"]].tolist() == [0.0, 0.0]
+    assert res.prob("logip[0] > 0") == 0.0
+    assert (res.bse[["logip[1]", "logcpi[2]"]] > 0.0).all()
+    assert "'logip[0]', 'logcpi[0]'" in " ".join(str(res.summary()).split())
+
+
 def test_arrays_and_formula_agree(gertler_karadi):
     names = ["logip", "logcpi", "ebp"]
     lags = " + ".join(f"lag({name}, 1, 3)" for name in [*names, "gs1", "ff4_tc"])

@@ -216,8 +216,10 @@ def test_far_mass_is_refused_with_its_figure(horizon, n, least):
     model, posterior, target = build(horizon, n, WEAK)
     ratio = tail_of(target, posterior.law, np.empty(0)).log_ratio
     assert ratio > least
-    with pytest.raises(TailMassError, match=rf"is {ratio:.1f} .*two-step"):
+    with pytest.raises(TailMassError, match=rf"is {ratio:.1f} .*two-step.*centered"):
         model.fit(quasi_likelihood="cue", cov_type="HC0")
+    with pytest.raises(TailMassError, match=r"smoothness prior$"):
+        model.fit("hmc", quasi_likelihood="cue", cov_type="HC0", cov_kwds={"centered": True})
 
 
 def test_chains_that_start_far_out_do_find_that_region():
