@@ -51,4 +51,6 @@ def projection_chain(
     draws: NDArray[np.float64],
     log_density: NDArray[np.float64],
     counters: NDArray[np.int64],
+    *,
+    unscreened: int = 0,
 ) -> bool: ...

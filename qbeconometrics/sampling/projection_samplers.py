@@ -20,6 +20,9 @@ from qbeconometrics.sampling.state import ChainState
 
 FloatArray = NDArray[np.float64]
 
+# One proposal in so many is not screened; their number of blocks is a power of two.
+UNSCREENED_BLOCKS = 5
+
 
 def _gibbs(
     target: SmoothingTarget, settings: Settings, state: ChainState, n_draws: int
@@ -76,6 +79,7 @@ def block_settings(
     return BlockSettings(
         "da",
         df=df,
+        unscreened=UNSCREENED_BLOCKS,
         blocks=np.unique(np.linspace(0, len(centre), n_blocks + 1).astype(np.int64)),
         centre=np.ascontiguousarray(centre),
         whitening=np.ascontiguousarray(vectors.T / roots[:, None] / scale),
@@ -107,6 +111,7 @@ def _delayed_acceptance(
         block.draws,
         block.log_density,
         counters,
+        unscreened=settings.unscreened,
     )
     if not ready:
         raise NumericalError("the quasi-posterior is not finite at the start of a chain")

@@ -41,7 +41,9 @@ def problem(blocks, instruments, own, paths, seed=0, n=200):
 SHAPES = [(1, 1, 1, 0), (6, 1, 1, 1), (4, 2, 1, 0), (4, 2, 2, 1), (13, 1, 1, 1)]
 
 
-def chain(module, arguments, *, cuts, df=8.0, cauchy_rate=0.0, sizes=(SWEEPS,), spread=0.15):
+def chain(
+    module, arguments, *, cuts, df=8.0, cauchy_rate=0.0, sizes=(SWEEPS,), spread=0.15, unscreened=0
+):
     target = module.ProjectionTarget(**arguments)
     k, paths = target.n_params, target.n_paths
     values = np.zeros(k)
@@ -57,7 +59,7 @@ def chain(module, arguments, *, cuts, df=8.0, cauchy_rate=0.0, sizes=(SWEEPS,), 
         ready = module.projection_chain(
             target, bits, position, np.array(cuts, dtype=np.int64), values,
             np.ascontiguousarray(np.linalg.inv(colouring)), colouring, df, 1.0, 0.5, cauchy_rate,
-            draws, log_density, counters,
+            draws, log_density, counters, unscreened=unscreened,
         )  # fmt: skip
         assert ready
         parts.append(np.column_stack([draws, log_density]))
@@ -125,10 +127,12 @@ def test_gradient_refuses_points_of_another_length():
         ((13, 1, 1, 1), [0, 4, 8, 13]),
     ],
 )
-@pytest.mark.parametrize(("df", "cauchy_rate"), [(8.0, 0.0), (np.inf, 0.04)])
-def test_same_path(shape, cuts, df, cauchy_rate):
+@pytest.mark.parametrize(
+    ("df", "cauchy_rate", "unscreened"), [(8.0, 0.0, 0), (np.inf, 0.04, 0), (8.0, 0.0, 3)]
+)
+def test_same_path(shape, cuts, df, cauchy_rate, unscreened):
     arguments = problem(*shape)
-    options = {"cuts": cuts, "df": df, "cauchy_rate": cauchy_rate}
+    options = {"cuts": cuts, "df": df, "cauchy_rate": cauchy_rate, "unscreened": unscreened}
     ours, counters, state = chain(compiled, arguments, **options)
     theirs, twin_counters, twin_state = chain(twin, arguments, **options)
     np.testing.assert_array_equal(counters, twin_counters)

@@ -76,6 +76,11 @@ def test_two_horizons_against_a_grid(sampler, draws):
     error = (res.params.to_numpy() - mean) / mean_mcse(res.draws)
     assert np.abs(error).max() < MONTE_CARLO_SE
     assert np.abs((res.bse.to_numpy() - spread) / sd_mcse(res.draws)).max() < MONTE_CARLO_SE
+    # The tails, which a screen with S frozen near the mode would keep out.
+    beyond = weights @ (np.abs(grid - mean) > 4.0 * sd)
+    share = (np.abs(res.draws - mean) > 4.0 * sd).astype(float)
+    error = (share.mean(axis=(0, 1)) - beyond) / np.maximum(mean_mcse(share), 1e-9)
+    assert np.abs(error).max() < MONTE_CARLO_SE
     for place in range(2):
         cumulated = np.cumsum(weights.reshape(801, 801).sum(axis=1 - place))
         quantile = np.interp([0.05, 0.95], cumulated, axes[place])
