@@ -233,6 +233,6 @@ def refuse_far_mass(tail: TailCheck, *, centered: bool) -> None:
             "quasi_likelihood='cue' is refused here: all horizons share few instruments, so that "
             "far from the mode volume beats density. The log of the mass far out over the mass "
             f"around the mode is {tail.log_ratio:.1f} (allowed is {np.log(0.01):.1f}): chains that "
-            "start at the mode would look converged without ever seeing that region. Use "
+            "start at the mode may look converged without having seen that region. Use "
             f"{', or '.join(remedies)}"
         )

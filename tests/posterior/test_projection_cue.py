@@ -10,6 +10,7 @@ from qbeconometrics.exceptions import ImproperPosteriorError, TailMassError
 from qbeconometrics.models.fit_options import sample_options
 from qbeconometrics.moments.projection import score_covariance
 from qbeconometrics.posterior.projection_cue import cue_target, tail_of
+from qbeconometrics.sampling import projection_samplers
 from qbeconometrics.sampling.projection_cue import Reference, sample_cue
 
 MONTE_CARLO_SE = 4.0
@@ -227,18 +228,23 @@ def test_far_mass_is_refused_with_its_figure(horizon, n, least):
         model.fit("hmc", quasi_likelihood="cue", cov_type="HC0", cov_kwds={"centered": True})
 
 
-def test_chains_that_start_far_out_do_find_that_region():
+def test_chains_that_start_far_out_do_find_that_region(monkeypatch):
+    """Those that start at the mode stay, if all proposals are screened with S as it is there."""
     _, posterior, target = build(12, 200, WEAK)
     reference = Reference(posterior.law.mean, posterior.law.covariance, np.empty(0))
     rng = np.random.default_rng(0)
     near = [posterior.law.mean] * 2
     far = list(5.0 * rng.standard_normal((2, 13)))
     wide = Reference(posterior.law.mean, np.diag(np.full(13, 25.0)), np.empty(0))
+    left = sample_cue(target, reference, options(chains=2, draws=2_000), near)
+    monkeypatch.setattr(projection_samplers, "UNSCREENED_BLOCKS", 0)
     stay = sample_cue(target, reference, options(chains=2, draws=2_000), near)
+    monkeypatch.undo()
     found = sample_cue(target, wide, options(chains=2, draws=2_000), far)
     local = np.sqrt(np.diag(posterior.law.covariance))
     assert np.all(stay.draws.std(axis=(0, 1)) < 3.0 * local)
-    assert np.median(found.draws.std(axis=(0, 1)) / local) > 5.0
+    for sample in (found, left):
+        assert np.median(sample.draws.std(axis=(0, 1)) / local) > 5.0
     together = np.concatenate([stay.draws, found.draws])
     assert np.nanmax(rhat(together)) > 1.5
 
