@@ -311,6 +311,14 @@ def _refuse_dependent_columns(design: ProjectionDesign) -> None:
             raise RankError(f"{role} {name!r} is zero{remark}. Remove it.")
         others = ", ".join(map(repr, found[0].source_names))
         raise RankError(f"{role} {name!r} is a linear combination of {others}{remark}. Remove one.")
+    if design.has_instrument:
+        names = [*design.control_names, *design.instrument_names, design.shock_name]
+        pieces = [design.controls[rows], design.instrument[rows], design.regressors[rows, 0, :1]]
+        if dependent_columns(triangular_factor(pieces), names):
+            raise RankError(
+                f"Shock {design.shock_name!r} is a linear combination of controls and instruments"
+                f"{remark}, so it needs no instrument. Leave instrument out."
+            )
 
 
 def first_and_last(design: ProjectionDesign) -> tuple[str, str]:

@@ -103,6 +103,10 @@ BAD_SERIES = {
     "constant instrument": (
         replace("instrument", lambda z: z.assign(sign=1.0)), "RankError", "sign.*'const'",
     ),
+    "shock among instruments": (
+        column("instrument", "copy", lambda g: g["shock"]["rate"]), "RankError",
+        "Shock 'rate' is a linear combination of controls and instruments.*Leave instrument out",
+    ),
     "all missing": (
         replace("shock", lambda x: np.nan * x), "InputError", "'rate' is missing.*every row",
     ),
