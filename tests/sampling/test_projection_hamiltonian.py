@@ -11,6 +11,7 @@ from qbeconometrics.exceptions import OptionError
 from qbeconometrics.models.fit_options import sample_options
 from qbeconometrics.moments.projection import score_covariance
 from qbeconometrics.posterior.projection_cue import cue_target
+from qbeconometrics.sampling.projection import pilot_run
 from qbeconometrics.sampling.projection_cue import Reference, sample_cue
 from qbeconometrics.sampling.projection_hamiltonian import sample_hamiltonian
 
@@ -40,12 +41,12 @@ def smooth():
         1.0,
         posterior.smoothing.hyperprior,
     )
-    law = posterior.smoothing.law
-    return target, Reference(law.mean, law.covariance, np.array([10.0]))
+    drawn, smoothing = pilot_run(posterior.smoothing)
+    return target, Reference(drawn.mean(axis=0), np.cov(drawn.T), smoothing.mean(axis=0))
 
 
 def options(draws, **changes):
-    chosen = {"draws": draws, "tune": 500, "chains": 4, "cores": 1, "rng": 3, **changes}
+    chosen = {"draws": draws, "tune": 300, "chains": 4, "cores": 1, "rng": 3, **changes}
     return sample_options(sampler="hmc", sampler_kwds=None, progressbar=False, **chosen)
 
 
@@ -65,8 +66,8 @@ def largest_gap(one, other):
 
 def test_same_law_as_delayed_acceptance(smooth):
     target, reference = smooth
-    gibbs = all_draws(sample_cue(target, reference, options(20_000)))
-    found = sample_hamiltonian(target, reference, options(800))
+    gibbs = all_draws(sample_cue(target, reference, options(12_000)))
+    found = sample_hamiltonian(target, reference, options(500))
     assert found.stats["divergences"] == 0
     assert largest_gap(all_draws(found), gibbs) < MONTE_CARLO_SE
     points = np.concatenate([found.draws, found.smoothing], axis=2).reshape(-1, 6)
@@ -75,7 +76,7 @@ def test_same_law_as_delayed_acceptance(smooth):
     # The density of the smoothing parameter itself in place of its log's: no Jacobian.
     shape, rate, _ = target.hyperprior
     wrong = replace(target, hyperprior=(shape - 1.0, rate, 0.0))
-    draws = all_draws(sample_hamiltonian(wrong, reference, options(800)))
+    draws = all_draws(sample_hamiltonian(wrong, reference, options(500)))
     assert largest_gap(draws, gibbs) > MONTE_CARLO_SE
 
 
@@ -94,7 +95,7 @@ def test_gradient_in_logs(smooth):
 
 
 def test_draws_do_not_depend_on_threads(smooth):
-    one, two = (sample_hamiltonian(*smooth, options(60, tune=100, cores=c)) for c in (1, 2))
+    one, two = (sample_hamiltonian(*smooth, options(40, tune=60, cores=c)) for c in (1, 2))
     np.testing.assert_array_equal(all_draws(one), all_draws(two))
     np.testing.assert_array_equal(one.log_density, two.log_density)
 
