@@ -20,6 +20,7 @@ KERNELS = [
     "_delayed_acceptance",
     "_smoothing",
     "_projection",
+    "_projection_gradient",
     "_particles",
 ]
 

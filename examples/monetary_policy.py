@@ -33,16 +33,6 @@ def load() -> pd.DataFrame:
     return data.loc["1990-01":"2012-06", [*RESPONSES, INSTRUMENT]]
 
 
-def var_responses(data: pd.DataFrame) -> pd.DataFrame:
-    """Responses of a vector autoregression with the surprise first (Plagborg-Moller & Wolf 2021).
-
-    Scaled, as those of the local projections, to a rise of the one-year rate by one point.
-    """
-    ordered = data[[INSTRUMENT, *RESPONSES]].reset_index(drop=True)
-    responses = VAR(ordered).fit(LAGS).irf(HORIZON).orth_irfs[:, 1:, 0]
-    return pd.DataFrame(responses / responses[0, 0], columns=list(RESPONSES))
-
-
 def main() -> None:
     data = load()
     controls = " + ".join(f"lag({name}, 1, {LAGS})" for name in data.columns)
@@ -62,8 +52,11 @@ def main() -> None:
     (low, high), *_ = res.robust_set("logcpi[24]")
     print(f"Anderson-Rubin set of prices after 24 months, 90 %: {low:.1f} to {high:.1f}")
 
+    # A vector autoregression with the surprise first (Plagborg-Moller & Wolf 2021), which `plot`
+    # scales as the local projections: to a rise of the one-year rate by one point.
+    ordered = data[[INSTRUMENT, *RESPONSES]].reset_index(drop=True)
     figure = res.plot(
-        compare={"VAR, surprise first": var_responses(data)},
+        compare={"VAR, surprise first": VAR(ordered).fit(LAGS).irf(HORIZON)},
         titles=RESPONSES,
     )
     figure.savefig("monetary_policy.png", dpi=200)

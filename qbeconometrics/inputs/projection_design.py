@@ -227,27 +227,14 @@ def _controls(
     series: ProjectionSeries, lags: int, trend: str, state: FloatArray | None
 ) -> tuple[FloatArray, tuple[str, ...]]:
     """Trend, state, controls, and lags of everything; names."""
-    sources = [
-        (series.outcomes, series.outcome_names),
-        (series.shock[:, None], (series.shock_name,)),
-        (series.controls, series.control_names),
-    ]
-    if series.instrument is not None:
-        sources.insert(2, (series.instrument, series.instrument_names))
     columns = [*series.controls.T]
     names = [*series.control_names]
-    # A variable that has two parts to play is lagged once.
-    once: dict[str, FloatArray] = {}
-    for values, own in sources:
-        for name, column in zip(own, values.T, strict=True):
-            if not any(np.array_equal(column, other, equal_nan=True) for other in once.values()):
-                once[name] = column
+    once = lagged_variables(series)
     for period in range(1, lags + 1):
         columns += [lag(column, period) for column in once.values()]
         names += [f"lag({name}, {period})" for name in once]
     n = len(series.shock)
-    time = (np.arange(n) - (n - 1) / 2.0) / n
-    powers = [time**power for power in range(TRENDS[trend])]
+    powers = trend_columns(n, trend)
     trend_names = ["const", "trend", "trend squared"][: len(powers)]
     if state is None:
         parts, part_names = columns, names
@@ -262,6 +249,29 @@ def _controls(
     every = [*powers, *parts]
     matrix = np.column_stack(every) if every else np.empty((n, 0))
     return matrix, (*trend_names, *part_names)
+
+
+def lagged_variables(series: ProjectionSeries) -> dict[str, FloatArray]:
+    """Outcomes, shock, instruments and controls by name, equal columns once."""
+    sources = [
+        (series.outcomes, series.outcome_names),
+        (series.shock[:, None], (series.shock_name,)),
+        (series.controls, series.control_names),
+    ]
+    if series.instrument is not None:
+        sources.insert(2, (series.instrument, series.instrument_names))
+    once: dict[str, FloatArray] = {}
+    for values, own in sources:
+        for name, column in zip(own, values.T, strict=True):
+            if not any(np.array_equal(column, other, equal_nan=True) for other in once.values()):
+                once[name] = column
+    return once
+
+
+def trend_columns(n: int, trend: str) -> list[FloatArray]:
+    """Powers of time, which runs from about -1/2 to 1/2."""
+    time = (np.arange(n) - (n - 1) / 2.0) / n
+    return [time**power for power in range(TRENDS[trend])]
 
 
 def _refuse_too_few_rows(design: ProjectionDesign) -> None:
@@ -301,6 +311,14 @@ def _refuse_dependent_columns(design: ProjectionDesign) -> None:
             raise RankError(f"{role} {name!r} is zero{remark}. Remove it.")
         others = ", ".join(map(repr, found[0].source_names))
         raise RankError(f"{role} {name!r} is a linear combination of {others}{remark}. Remove one.")
+    if design.has_instrument:
+        names = [*design.control_names, *design.instrument_names, design.shock_name]
+        pieces = [design.controls[rows], design.instrument[rows], design.regressors[rows, 0, :1]]
+        if dependent_columns(triangular_factor(pieces), names):
+            raise RankError(
+                f"Shock {design.shock_name!r} is a linear combination of controls and instruments"
+                f"{remark}, so it needs no instrument. Leave instrument out."
+            )
 
 
 def first_and_last(design: ProjectionDesign) -> tuple[str, str]:

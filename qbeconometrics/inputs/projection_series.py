@@ -92,7 +92,7 @@ def check_projection_series(
     tables = {
         role: _table(values, role, prefix[role])
         for role, values in given.items()
-        if values is not None
+        if values is not None or role == "shock"
     }
     for role in ("shock", "state"):
         if role in tables and tables[role].values.shape[1] != 1:
@@ -135,6 +135,8 @@ def check_values(series: ProjectionSeries) -> ProjectionSeries:
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise InputError(f"endog has two columns named {repeated[0]!r}. Rename one.")
+    _refuse_equal_outcomes(series)
+    _refuse_shared_names(series)
     for values, name, role in (
         *((column, name, "endog") for column, name in zip(series.outcomes.T, names, strict=True)),
         (series.shock, series.shock_name, "shock"),
@@ -157,6 +159,41 @@ def check_values(series: ProjectionSeries) -> ProjectionSeries:
                 "one state only. Leave state out."
             )
     return series
+
+
+def _refuse_equal_outcomes(series: ProjectionSeries) -> None:
+    names, columns = series.outcome_names, series.outcomes.T
+    for j, column in enumerate(columns):
+        for i in range(j):
+            if np.array_equal(column, columns[i], equal_nan=True):
+                raise InputError(
+                    f"Column {names[j]!r} of endog is a duplicate of column {names[i]!r}: their "
+                    "responses are the same. Remove one."
+                )
+
+
+def _refuse_shared_names(series: ProjectionSeries) -> None:
+    """Refuse two variables of one name; one variable may play two parts.
+
+    Rows that a formula left out are missing in its controls only, and are not compared.
+    """
+    known: dict[str, tuple[str, FloatArray]] = {}
+    instrument = series.instrument
+    if instrument is None:
+        instrument = np.empty((len(series.shock), 0))
+    for role, names, values in (
+        ("endog", series.outcome_names, series.outcomes),
+        ("shock", (series.shock_name,), series.shock[:, None]),
+        ("controls", series.control_names, series.controls),
+        ("instrument", series.instrument_names, instrument),
+    ):
+        for name, column in zip(names, values.T, strict=True):
+            first, other = known.setdefault(name, (role, column))
+            if np.any(~np.isnan(column) & ~np.isnan(other) & (column != other)):
+                raise InputError(
+                    f"Column {name!r} of {role} holds other numbers than {name!r} of {first}. "
+                    "Rename one."
+                )
 
 
 def _table(data: object, role: str, prefix: str) -> Table:

@@ -7,6 +7,7 @@ from typing_extensions import disjoint_base
 # What Cython adds to every module.
 __reduce_cython__: Any
 __setstate_cython__: Any
+__pyx_capi__: dict[str, object]
 __test__: dict[str, str]
 
 @disjoint_base
@@ -50,4 +51,6 @@ def projection_chain(
     draws: NDArray[np.float64],
     log_density: NDArray[np.float64],
     counters: NDArray[np.int64],
+    *,
+    unscreened: int = 0,
 ) -> bool: ...

@@ -23,15 +23,6 @@ from qbeconometrics.kernels._random cimport (
 )
 
 
-cdef struct Point:
-    double* x          # (k,)
-    double* g          # (M,)
-    double* root       # packed (M,) factor of S
-    double likelihood  # quasi-likelihood
-    double quadratic   # g' S^-1 g
-    double prior       # log prior of the coefficients given the smoothing parameters
-
-
 cdef class ProjectionTarget:
     """Quasi-likelihood and prior of local projections; see the module.
 
@@ -54,13 +45,6 @@ cdef class ProjectionTarget:
     paths : ndarray, shape (paths, 2)
         Rank of the roughness, unit of the smoothing parameter.
     """
-
-    cdef const double[::1] cross, prior_target, rough_offset
-    cdef const double[:, ::1] jacobian, estimate, terms, prior_rows, rough_rows, paths
-    cdef const int64_t[:, ::1] places
-    cdef const int64_t[::1] rough_path
-    cdef readonly int n_params, n_moments, n_paths
-    cdef int own
 
     def __cinit__(
         self,
@@ -259,13 +243,16 @@ def projection_chain(
     double[:, ::1] draws not None,
     double[::1] log_density not None,
     int64_t[::1] counters not None,
+    *,
+    int unscreened=0,
 ):
     """Advance a chain by len(draws) sweeps of delayed acceptance within Gibbs.
 
     In the coordinates u = whitening (x - centre) of a fixed normal law, each block is proposed from
     a standard Student-t law about zero. The first stage screens with S frozen at the current point,
     the second corrects with the exact S, so that the target stays invariant (Christen & Fox 2005,
-    Journal of Computational and Graphical Statistics 14). The smoothing parameters follow by their
+    Journal of Computational and Graphical Statistics 14). S frozen near the mode lets hardly any
+    proposal into the tails, so some are not screened. The smoothing parameters follow by their
     Gibbs steps, as in `smoothing_gibbs`.
 
     Random numbers a block: as many standard normals as it is long, a chi-square if `df` is finite,
@@ -290,6 +277,10 @@ def projection_chain(
     counters : ndarray of int64, shape (5,)
         Proposed, passed the first stage, accepted, not finite; added to.
 
+    unscreened : int
+        One proposal in so many is not screened; 0 screens all. No divisor of the number of blocks,
+        or the same blocks would be meant each time.
+
     Returns
     -------
     bool
@@ -299,7 +290,7 @@ def projection_chain(
     cdef int k = t.n_params, M = t.n_moments, r
     cdef Py_ssize_t n_blocks = blocks.shape[0] - 1, s, b, i, j, start, size
     cdef double u1, u2, spread, here, there, forward, backward, ratio, quadratic, nu, total
-    cdef bint ready
+    cdef bint ready, screened
     cdef Point current, proposal, swap
     cdef bitgen_t* rng = generator(bit_generator)
     if position.shape[0] != k + t.n_paths or draws.shape[1] != k + t.n_paths:
@@ -311,6 +302,8 @@ def projection_chain(
         raise ValueError("centre, whitening and colouring must fit the coefficients")
     if log_density.shape[0] != draws.shape[0] or counters.shape[0] != 5:
         raise ValueError("log_density must be as long as draws, and counters hold 5 integers")
+    if unscreened < 0:
+        raise ValueError("unscreened must not be negative")
     if not df > 0.0:
         raise ValueError("df must be positive")
     cdef Py_ssize_t needed = 2 * point_size(t) + scratch_size(t) + 2 * k
@@ -353,23 +346,28 @@ def projection_chain(
                         for i in range(size):
                             total += colouring[j, start + i] * step[i]
                         proposal.x[j] = total
+                    screened = unscreened == 0 or counters[0] % unscreened != 0
                     counters[0] += 1
                     moment_mean(t, proposal.x, proposal.g)
                     proposal.prior = log_prior(t, proposal.x, &position[0] + k, False)
-                    quadratic = quadratic_form(current.root, M, proposal.g, scratch)
                     total = log_proposal(here, df, size) - log_proposal(there, df, size)
                     total += proposal.prior - current.prior
-                    forward = 0.5 * (current.quadratic - quadratic) + total
-                    forward = forward if forward < 0.0 else 0.0
-                    if not log(u1) < forward:
-                        continue
+                    forward = 0.0
+                    backward = 0.0
+                    if screened:
+                        quadratic = quadratic_form(current.root, M, proposal.g, scratch)
+                        forward = 0.5 * (current.quadratic - quadratic) + total
+                        forward = forward if forward < 0.0 else 0.0
+                        if not log(u1) < forward:
+                            continue
                     counters[1] += 1
                     if not evaluate(t, &proposal, scratch):
                         counters[3] += 1
                         continue
-                    quadratic = quadratic_form(proposal.root, M, current.g, scratch)
-                    backward = 0.5 * (proposal.quadratic - quadratic) - total
-                    backward = backward if backward < 0.0 else 0.0
+                    if screened:
+                        quadratic = quadratic_form(proposal.root, M, current.g, scratch)
+                        backward = 0.5 * (proposal.quadratic - quadratic) - total
+                        backward = backward if backward < 0.0 else 0.0
                     ratio = proposal.likelihood - current.likelihood + total + backward - forward
                     if log(u2) < ratio:
                         counters[2] += 1

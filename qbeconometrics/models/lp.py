@@ -8,11 +8,8 @@ from typing import Any
 import patsy
 from numpy.typing import ArrayLike
 
-from qbeconometrics.exceptions import (
-    OptionError,
-    check_choice,
-    refuse_unknown_keywords,
-)
+from qbeconometrics.exceptions import check_choice, refuse_unknown_keywords
+from qbeconometrics.inputs.lag_order import LagOrder, select_lags
 from qbeconometrics.inputs.projection_formula import read_projection_formula
 from qbeconometrics.inputs.projection_series import check_projection_series
 from qbeconometrics.models.fit_options import (
@@ -26,7 +23,8 @@ from qbeconometrics.models.lp_arguments import (
     QUASI_LIKELIHOODS,
     SAMPLERS,
     flag,
-    needed_sampler,
+    settle_sampler,
+    settle_sampler_kwds,
     settle_structure,
 )
 from qbeconometrics.models.lp_fit import (
@@ -61,8 +59,9 @@ class QuasiBayesLP(ProjectionModel):
         Excluded instruments of the shock (LP-IV).
     horizon : int or range
         Last horizon, or the horizons.
-    lags : int
-        Lags of outcomes, shock, instruments and controls among the controls.
+    lags : int or {"aic", "bic"}
+        Lags of outcomes, shock, instruments and controls among the controls; a word chooses their
+        number by that criterion of a vector autoregression of them.
     lag_augmentation : bool
         Whether one lag more is added, which makes the scores serially uncorrelated (Montiel Olea &
         Plagborg-Moller 2021, Econometrica 89), so that no kernel is needed.
@@ -116,7 +115,7 @@ class QuasiBayesLP(ProjectionModel):
         controls: ArrayLike | None = None,
         instrument: ArrayLike | None = None,
         horizon: int | range = 20,
-        lags: int = 0,
+        lags: int | str = 0,
         lag_augmentation: bool = True,
         response: str = "level",
         multiplier: bool = False,
@@ -129,8 +128,12 @@ class QuasiBayesLP(ProjectionModel):
     ):
         known = ("endog", "shock", "controls", "instrument", "lags", *FORMULA_KEYWORDS[:-1])
         refuse_unknown_keywords(unknown, known, "QuasiBayesLP")
-        lags = whole_number(lags, "lags", minimum=0)
         series = check_projection_series(endog, shock, controls, instrument, state)
+        self.lag_order: LagOrder | None = None
+        if isinstance(lags, str):
+            self.lag_order = select_lags(series, lags, trend)
+            lags = self.lag_order.order
+        lags = whole_number(lags, "lags", minimum=0)
         self._prepare(
             series,
             lags=lags + flag(lag_augmentation, "lag_augmentation"),
@@ -204,6 +207,7 @@ class QuasiBayesLP(ProjectionModel):
             eval_env = patsy.EvalEnvironment.capture(int(eval_env) + 1)
         series = read_projection_formula(formula, data, state=state, eval_env=eval_env)
         model = cls.__new__(cls)
+        model.lag_order = None
         model._prepare(
             series,
             lags=0,
@@ -234,6 +238,7 @@ class QuasiBayesLP(ProjectionModel):
         learning_rate: float = 1.0,
         weight_iterations: int = 1,
         structure: str | float | None = None,
+        sampler_kwds: Mapping[str, Any] | None = None,
         progressbar: bool | None = None,
         **unknown: Any,
     ) -> LPResults:
@@ -241,10 +246,10 @@ class QuasiBayesLP(ProjectionModel):
 
         Parameters
         ----------
-        sampler : {"auto", "independent", "gibbs", "da"}
+        sampler : {"auto", "independent", "gibbs", "da", "hmc"}
             "independent" where the quasi-posterior is exactly normal; "gibbs" where smoothing
-            parameters are sampled; "da", delayed acceptance within Gibbs, for "cue". "auto" takes
-            the one that applies.
+            parameters are sampled; for "cue" either "da", delayed acceptance within Gibbs, or
+            "hmc", Hamiltonian Monte Carlo. "auto" takes the one that applies, and "da".
         draws, tune, chains, cores, rng, progressbar
             As in `QuasiBayesIV.fit`. Bands are read off the tails of draws: 10,000 in all, or
             more.
@@ -265,6 +270,8 @@ class QuasiBayesLP(ProjectionModel):
             With ``partial_out=False``: S as the covariance of the errors times the mean product of
             the instruments (default), with blocks of single horizons only, or a share between 0 and
             1 of the former mixed with S without structure.
+        sampler_kwds : dict, optional
+            Of "hmc": "target_accept" and "length", as in `QuasiBayesIV.fit`.
 
         Returns
         -------
@@ -283,13 +290,13 @@ class QuasiBayesLP(ProjectionModel):
         name = "two-step" if quasi_likelihood is None else quasi_likelihood
         check_choice(name, QUASI_LIKELIHOODS, "quasi_likelihood")
         options = sample_options(
-            sampler="auto",
+            sampler="hmc" if sampler == "hmc" else "auto",
             draws=draws,
             tune=tune,
             chains=chains,
             cores=cores,
             rng=rng,
-            sampler_kwds=None,
+            sampler_kwds=settle_sampler_kwds(sampler, sampler_kwds),
             progressbar=progressbar,
         )
         rule = self._rule(cov_type, cov_kwds)
@@ -309,12 +316,7 @@ class QuasiBayesLP(ProjectionModel):
             posterior, controls = full_posterior(
                 self.design, self.moments, self.layout, rule, self.prior, form, learning_rate=rate
             )
-        needed = needed_sampler(name, normal=posterior.law is not None)
-        if sampler not in ("auto", needed):
-            raise OptionError(
-                f"sampler={sampler!r} does not apply with quasi_likelihood={name!r} and this "
-                f"prior; it is {needed!r}"
-            )
+        settle_sampler(sampler, name, normal=posterior.law is not None)
         if name == "cue":
             drawn = sample_continuously_updated(
                 self.moments, self.layout, rule, posterior, options, learning_rate=rate

@@ -14,7 +14,7 @@ from qbeconometrics.moments.covariance import parse_covariance
 from qbeconometrics.moments.projection import LongRunRule, ProjectionMoments, long_run_rule
 from qbeconometrics.moments.projection_full import STRUCTURES
 
-SAMPLERS = ("auto", "independent", "gibbs", "da")
+SAMPLERS = ("auto", "independent", "gibbs", "da", "hmc")
 QUASI_LIKELIHOODS = ("two-step", "cue")
 COV_TYPES = ("HC0", "HC1", "HAC")
 FORMULA_KEYWORDS = (
@@ -23,7 +23,7 @@ FORMULA_KEYWORDS = (
 )  # fmt: skip
 FIT_KEYWORDS = (
     "sampler", "draws", "tune", "chains", "cores", "rng", "quasi_likelihood", "cov_type",
-    "cov_kwds", "learning_rate", "weight_iterations", "structure", "progressbar",
+    "cov_kwds", "learning_rate", "weight_iterations", "structure", "sampler_kwds", "progressbar",
 )  # fmt: skip
 
 
@@ -69,11 +69,46 @@ def settle_structure(
     return structure
 
 
-def needed_sampler(quasi_likelihood: str, *, normal: bool) -> str:
-    """Return the sampler of a quasi-likelihood; `normal` where a fixed weight makes it so."""
+def settle_sampler(sampler: str, quasi_likelihood: str, *, normal: bool) -> str:
+    """Return the sampler of a fit; `normal` where a fixed weight makes the quasi-posterior so.
+
+    Raises
+    ------
+    OptionError
+        If the one that was asked for does not apply.
+    """
+    known: tuple[str, ...]
     if quasi_likelihood == "cue":
-        return "da"
-    return "independent" if normal else "gibbs"
+        known, reason = ("da", "hmc"), "re-evaluates S at every path"
+    elif normal:
+        known, reason = ("independent",), "is exactly normal with this prior and drawn directly"
+    else:
+        known, reason = ("gibbs",), "is normal given the smoothing parameters and drawn by turns"
+    if sampler == "auto":
+        return known[0]
+    if sampler not in known:
+        raise OptionError(
+            f"sampler={sampler!r} does not apply: quasi_likelihood={quasi_likelihood!r} {reason}; "
+            f"use 'auto' or {' or '.join(map(repr, known))}"
+        )
+    return sampler
+
+
+def settle_sampler_kwds(
+    sampler: str, sampler_kwds: Mapping[str, Any] | None
+) -> Mapping[str, Any] | None:
+    """Return the keywords of "hmc"; the other samplers of local projections have none.
+
+    Raises
+    ------
+    OptionError
+    """
+    if sampler != "hmc" and sampler_kwds:
+        raise OptionError(
+            f"sampler_kwds={sampler_kwds!r} does not apply to sampler={sampler!r}; "
+            "'target_accept' and 'length' are for sampler='hmc'"
+        )
+    return sampler_kwds
 
 
 def check_model_options(

@@ -42,6 +42,7 @@ from qbeconometrics.results.reliability import Finding
 from qbeconometrics.sampling.options import SampleOptions
 from qbeconometrics.sampling.projection import ProjectionSample, pilot_run
 from qbeconometrics.sampling.projection_cue import Reference, sample_cue
+from qbeconometrics.sampling.projection_hamiltonian import HAMILTONIAN, sample_hamiltonian
 
 FloatArray = NDArray[np.float64]
 
@@ -214,9 +215,10 @@ def sample_continuously_updated(
         smoothing = parameters.mean(axis=0)
         law = combine(posterior.flat, *prior_rows(posterior.prior, smoothing, len(mean)))
     target = cue_target(moments, layout, covariance, posterior.prior, learning_rate, hyperprior)
-    refuse_far_mass(tail_of(target, law, smoothing))
+    refuse_far_mass(tail_of(target, law, smoothing), centered=rule.centered)
     held = smoothing if target.compiled.n_paths else np.empty(0)
-    return sample_cue(target, Reference(mean, spread, held), options)
+    sample = sample_hamiltonian if options.sampler == HAMILTONIAN else sample_cue
+    return sample(target, Reference(mean, spread, held), options)
 
 
 def first_stage_by_horizon(

@@ -99,12 +99,15 @@ def lp_results(
         prior=posterior.prior.description,
         sampler=drawn.sampler,
         sampler_reason=drawn.reason,
-        sampler_settings={},
+        sampler_settings=dict(options.sampler_kwds),
         sampler_stats=drawn.stats,
         draws_requested=options.draws,
         tune=options.tune,
         interrupted=drawn.interrupted,
-        notes=tuple(projection_notes(design, moments, layout, rule)),
+        notes=(
+            *([] if model.lag_order is None else [model.lag_order.sentence]),
+            *projection_notes(design, moments, layout, rule),
+        ),
     )
     smoothing = None if drawn.smoothing is None else drawn.smoothing.mean(axis=(0, 1))
     strength = None

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from qbeconometrics.exceptions import IdentificationError, NumericalError
+from qbeconometrics.exceptions import IdentificationError, NumericalError, OptionError
 from qbeconometrics.inputs.projection_design import ProjectionDesign
 from qbeconometrics.moments.covariance import CovarianceRule
 from qbeconometrics.moments.dependence import RowWeights, weighted_rows
@@ -186,6 +186,10 @@ def _fill_block(
     moments.scores[kept, b] = z * residual[:, None] * (T / own)
     moments.regressor_scores[kept, b] = z[:, :, None] * x[:, None, :] * (T / own)
     moments.degenerate[b] = residual @ residual <= DEGENERATE * own * variance
+    if moments.degenerate[b]:
+        # A recursive scheme's zero is known too, and is no number of the size of rounding errors.
+        beta[np.abs(beta) * length <= np.sqrt(DEGENERATE * own * variance)] = 0.0
+        moments.estimate[b] = beta
     moments.scale[b] = np.linalg.norm(y) / length.min()
 
 
@@ -238,6 +242,8 @@ def long_run_rule(moments: ProjectionMoments, rule: CovarianceRule) -> LongRunRu
         if lags == "newey-west":
             lags = newey_west_lags(active, rule.kernel)
         assert isinstance(lags, int)
+        if lags >= T:
+            raise OptionError(f"cov_kwds['maxlags']={lags} must be below the {T} rows")
         bandwidth = bandwidth_of_lags(rule.kernel, lags)
         options["maxlags"] = lags
     weights = RowWeights(lags=lag_weights(rule.kernel, bandwidth, T))

@@ -11,6 +11,7 @@ from scipy.linalg import solve_triangular
 
 from qbeconometrics.exceptions import ImproperPosteriorError, TailMassError
 from qbeconometrics.kernels._projection import ProjectionTarget
+from qbeconometrics.kernels._projection_gradient import projection_gradient
 from qbeconometrics.moments.basis import MomentBasis
 from qbeconometrics.moments.linear import pack_symmetric
 from qbeconometrics.moments.projection import ProjectionMoments, ScoreCovariance
@@ -63,6 +64,27 @@ class CueTarget:
     def evaluate(self, points: Any) -> tuple[FloatArray, FloatArray]:
         """Return log quasi-likelihood and log prior at points (points, k + paths)."""
         return self.compiled.evaluate(np.ascontiguousarray(points, dtype=np.float64))
+
+    def log_density_and_gradient(self, x: FloatArray) -> tuple[float, FloatArray]:
+        """Return log density and gradient in coefficients and logs of smoothing parameters.
+
+        For a Gamma law of these.
+
+        Parameters
+        ----------
+        x : ndarray, shape (k + paths,)
+        """
+        k = self.compiled.n_params
+        smoothing = np.exp(x[k:])
+        value, gradient = projection_gradient(self.compiled, np.concatenate([x[:k], smoothing]))
+        shape, rate, _ = self.hyperprior
+        gradient[k:] = smoothing * (gradient[k:] - rate) + shape
+        return value + float(self.log_hyperprior(x[k:])), gradient
+
+    def log_hyperprior(self, logs: FloatArray) -> FloatArray:
+        """Return the log Gamma prior of logs of smoothing parameters (..., paths), of all paths."""
+        shape, rate, _ = self.hyperprior
+        return np.asarray(np.sum(shape * logs - rate * np.exp(logs), axis=-1))
 
 
 def cue_target(
@@ -189,8 +211,14 @@ def tail_of(target: CueTarget, law: NormalLaw, smoothing: FloatArray) -> TailChe
     return found
 
 
-def refuse_far_mass(tail: TailCheck) -> None:
+def refuse_far_mass(tail: TailCheck, *, centered: bool) -> None:
     """Refuse a quasi-posterior whose far region is not negligible.
+
+    Parameters
+    ----------
+    tail : TailCheck
+    centered : bool
+        Whether the scores' mean is subtracted already, which helps.
 
     Raises
     ------
@@ -198,11 +226,13 @@ def refuse_far_mass(tail: TailCheck) -> None:
         With the figure.
     """
     if tail.noticeable:
+        remedies = ["quasi_likelihood='two-step'", "a tighter or smoothness prior"]
+        if not centered:
+            remedies.append("cov_kwds={'centered': True}")
         raise TailMassError(
             "quasi_likelihood='cue' is refused here: all horizons share few instruments, so that "
             "far from the mode volume beats density. The log of the mass far out over the mass "
             f"around the mode is {tail.log_ratio:.1f} (allowed is {np.log(0.01):.1f}): chains that "
-            "start at the mode would look converged without ever seeing that region. Use "
-            "quasi_likelihood='two-step', a tighter or smoothness prior, or "
-            "cov_kwds={'centered': True}"
+            "start at the mode may look converged without having seen that region. Use "
+            f"{', or '.join(remedies)}"
         )

@@ -8,17 +8,22 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from statsmodels.iolib.summary import Summary
 
 from qbeconometrics.diagnostics.convergence import bulk_ess, check_probability, rhat, tail_ess
 from qbeconometrics.diagnostics.path_functionals import half_lives, peak_places
-from qbeconometrics.exceptions import InputError, OptionError, check_choice, suggestion
+from qbeconometrics.exceptions import InputError, OptionError, check_choice
 from qbeconometrics.plots import plot_paths
 from qbeconometrics.results.fit_record import FitRecord
 from qbeconometrics.results.lp_summary import build_lp_summary, path_panels
 from qbeconometrics.results.path_record import PathRecord, leading_parameters
-from qbeconometrics.results.path_tables import interval_table, path_table, ratio_table
+from qbeconometrics.results.path_tables import (
+    beside_robust_sets,
+    interval_table,
+    path_table,
+    ratio_table,
+)
 from qbeconometrics.results.posterior_results import PosteriorResults
 from qbeconometrics.results.reliability import (
     Finding,
@@ -202,12 +207,7 @@ class LPResults(PosteriorResults):
         DataFrame
             One row a path: median and equal-tailed interval.
         """
-        horizons = np.asarray(self.paths.horizons)
-        inside = (horizons >= (horizons[0] if first is None else first)) & (
-            horizons <= (horizons[-1] if last is None else last)
-        )
-        if not inside.any():
-            raise OptionError(f"no horizon lies between {first} and {last}")
+        inside = self.paths.horizons_between(first, last)
         return self._interval(self._cube[..., inside].sum(axis=2), alpha)
 
     def prob_path(
@@ -247,12 +247,8 @@ class LPResults(PosteriorResults):
         1.0
         """
         check_choice(relation, tuple(RELATIONS), "relation")
-        paths = self._paths_of(response)[:, self._state_place(state)]
-        wanted = list(self.paths.horizons if horizons is None else horizons)
-        for h in wanted:
-            if h not in self.paths.horizons:
-                raise OptionError(f"horizon {h} was not estimated")
-        places = [self.paths.horizons.index(h) for h in wanted]
+        paths = self._paths_of(response)[:, self.paths.state_place(state)]
+        places = self.paths.horizon_places(horizons)
         return float(RELATIONS[relation](paths[:, places], value).all(axis=1).mean())
 
     # -- instruments --------------------------------------------------------------------------
@@ -269,6 +265,28 @@ class LPResults(PosteriorResults):
             param, alpha, cov_type=self.record.cov_type, cov_kwds=self.record.cov_kwds
         )
         return sets
+
+    def robust_sets(self, alpha: float = 0.10) -> pd.DataFrame:
+        """Anderson-Rubin sets of all responses beside their credible intervals.
+
+        Parameters
+        ----------
+        alpha : float
+
+        Returns
+        -------
+        DataFrame
+            Rows as in `irf`; ``lower`` and ``upper`` are credible; ``robust_lower`` and
+            ``robust_upper`` are the ends of ``robust_set``, a list of intervals.
+
+        Raises
+        ------
+        OptionError
+            If there are states.
+        """
+        names = self.paths_only.record.param_names
+        sets = [self.robust_set(name, alpha) for name in names]
+        return beside_robust_sets(self.irf_table(alpha), sets)
 
     # -- for readers --------------------------------------------------------------------------
 
@@ -292,7 +310,7 @@ class LPResults(PosteriorResults):
         alpha: float = 0.10,
         method: str = "sup-t",
         *,
-        compare: Mapping[str, ArrayLike | pd.DataFrame] | None = None,
+        compare: Mapping[str, Any] | None = None,
         titles: Mapping[str, str] | None = None,
         response_label: str = "",
         figure: Any = None,
@@ -303,9 +321,11 @@ class LPResults(PosteriorResults):
         ----------
         alpha, method
             As in `irf_table`.
-        compare : mapping of label to array_like, optional
-            Other estimates by horizon, such as those of statsmodels' LocalProjections or of a
-            vector autoregression: one column for each response, or a single path.
+        compare : mapping of label to array_like or result of statsmodels, optional
+            Other estimates: by horizon, one column for each response, or a single path; or results
+            of ``LocalProjections(...).fit()`` or ``VAR(...).fit(...).irf(...)``, read by the names
+            of their variables. A vector autoregression is orthogonalised in its order, its impulse
+            the instrument or the shock, and scaled so that the shock rises by one.
         titles : mapping of response to str, optional
         response_label : str
         figure : matplotlib Figure, optional
@@ -367,24 +387,9 @@ class LPResults(PosteriorResults):
 
     def _paths_of(self, response: str | None) -> FloatArray:
         """Draws of one response, shape (N, state, horizon)."""
-        names = self.paths.responses
-        if response is None:
-            if len(names) > 1:
-                raise OptionError(f"name the response: one of {', '.join(map(repr, names))}")
-            response = names[0]
-        if response not in names:
-            raise OptionError(f"{response!r} is not a response.{suggestion(response, names)}")
         states = len(self.paths.states)
-        start = names.index(response) * states
+        start = self.paths.response_place(response) * states
         return self._cube[:, start : start + states]
-
-    def _state_place(self, state: str | None) -> int:
-        names = self.paths.states
-        if state is None and len(names) > 1:
-            raise OptionError(f"name the state: one of {', '.join(map(repr, names))}")
-        if state is not None and state not in names:
-            raise OptionError(f"{state!r} is not a state.{suggestion(state, names)}")
-        return 0 if state is None else names.index(state)
 
     def _interval(self, values: FloatArray, alpha: float) -> pd.DataFrame:
         alpha = check_probability(alpha, "alpha")

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
-from numpy.typing import ArrayLike
 
-from qbeconometrics.exceptions import InputError
 from qbeconometrics.plots import PathPanel
+from qbeconometrics.results.path_comparison import compared_paths
 from qbeconometrics.results.summary_layout import (
     Column,
     PosteriorSummary,
@@ -91,14 +89,14 @@ def path_panels(
     results: LPResults,
     alpha: float,
     method: str,
-    compare: Mapping[str, ArrayLike | pd.DataFrame],
+    compare: Mapping[str, Any],
     titles: Mapping[str, str],
 ) -> list[PathPanel]:
     """Arrays of one figure: a panel for each response and state."""
     paths = results.paths
     table = results.irf_table(alpha, method)
     H = len(paths.horizons)
-    others = {label: _compared(values, label, results) for label, values in compare.items()}
+    others = {label: compared_paths(values, label, results) for label, values in compare.items()}
     panels = []
     for r, (response, state) in enumerate(paths.path_names()):
         rows = table.iloc[r * H : (r + 1) * H]
@@ -114,18 +112,3 @@ def path_panels(
             )
         )
     return panels
-
-
-def _compared(values: ArrayLike | pd.DataFrame, label: str, results: LPResults) -> np.ndarray:
-    """Other estimates as an array (horizons, paths)."""
-    paths = results.paths
-    if isinstance(values, pd.DataFrame) and set(paths.responses) <= set(values.columns):
-        values = values[list(paths.responses)]
-    array = np.asarray(values, dtype=float)
-    array = array[:, None] if array.ndim == 1 else array
-    if array.ndim != 2 or array.shape[1] != paths.n_paths or len(array) > len(paths.horizons):
-        raise InputError(
-            f"compare[{label!r}] has the shape {array.shape}; needed are at most "
-            f"{len(paths.horizons)} horizons in rows and {paths.n_paths} responses in columns"
-        )
-    return array

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from qbeconometrics.exceptions import OptionError, suggestion
 from qbeconometrics.results.fit_record import FitRecord
 from qbeconometrics.results.reliability import (
     Finding,
@@ -67,6 +69,55 @@ class PathRecord:
         """Responses times states."""
         return len(self.responses) * len(self.states)
 
+    def response_place(self, response: str | None) -> int:
+        """Place of a response; it need not be named if it is the only one.
+
+        Raises
+        ------
+        OptionError
+        """
+        return _place(response, self.responses, "response")
+
+    def state_place(self, state: str | None) -> int:
+        """Place of a state; it need not be named if there are none.
+
+        Raises
+        ------
+        OptionError
+        """
+        return _place(state, self.states, "state")
+
+    def horizon_places(self, horizons: Iterable[int] | None) -> list[int]:
+        """Places of horizons; None is all of them.
+
+        Raises
+        ------
+        OptionError
+        """
+        wanted = list(self.horizons if horizons is None else horizons)
+        for h in wanted:
+            if h not in self.horizons:
+                raise OptionError(f"horizon {h} was not estimated")
+        return [self.horizons.index(h) for h in wanted]
+
+    def horizons_between(self, first: int | None, last: int | None) -> NDArray[np.bool_]:
+        """Mark horizons from `first` to `last`; None is the end.
+
+        Raises
+        ------
+        OptionError
+            If there are none.
+        """
+        horizons = np.asarray(self.horizons)
+        inside = np.ones(len(horizons), dtype=bool)
+        if first is not None:
+            inside &= horizons >= first
+        if last is not None:
+            inside &= horizons <= last
+        if not inside.any():
+            raise OptionError(f"no horizon lies between {first} and {last}")
+        return inside
+
     def weakest_stage(self) -> InstrumentStrength | None:
         """The first-stage statistic of the horizon where it is smallest."""
         strength = None if self.strength is None else instrument_strength(self.strength)
@@ -96,6 +147,14 @@ class PathRecord:
         outer = [label if isinstance(label, tuple) else (label,) for label in paths]
         tuples = [(*label, h) for label in outer for h in self.horizons]
         return pd.MultiIndex.from_tuples(tuples, names=[*paths.names, "horizon"])
+
+
+def _place(name: str | None, names: tuple[str, ...], what: str) -> int:
+    if name is None and len(names) > 1:
+        raise OptionError(f"name the {what}: one of {', '.join(map(repr, names))}")
+    if name is not None and name not in names:
+        raise OptionError(f"{name!r} is not a {what}.{suggestion(name, names)}")
+    return 0 if name is None else names.index(name)
 
 
 def leading_parameters(record: FitRecord, n: int) -> FitRecord:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -87,6 +89,26 @@ def ratio_table(
         }
         tables.append(pd.DataFrame(columns, index=pd.Index(paths.horizons, name="horizon")))
     return tables[0] if len(tables) == 1 else pd.concat(tables, keys=paths.states, names=["state"])
+
+
+def beside_robust_sets(
+    table: pd.DataFrame, sets: Sequence[Sequence[tuple[float, float]]]
+) -> pd.DataFrame:
+    """Return the credible intervals of a table beside confidence sets and their ends.
+
+    Parameters
+    ----------
+    table : DataFrame
+        See `path_table`.
+    sets : sequence of sequence of tuple of float
+        Intervals of each row, in order; an empty set has NaN as ends.
+    """
+    beside = table[["lower", "upper"]].copy()
+    beside["robust_lower"] = [one[0][0] if one else np.nan for one in sets]
+    beside["robust_upper"] = [one[-1][1] if one else np.nan for one in sets]
+    beside["robust_set"] = pd.Series(list(sets), index=beside.index, dtype=object)
+    beside.attrs = {}
+    return beside
 
 
 def interval_table(values: FloatArray, alpha: float, index: pd.Index) -> pd.DataFrame:

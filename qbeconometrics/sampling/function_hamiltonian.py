@@ -1,9 +1,9 @@
-"""Hamiltonian Monte Carlo for user-written moments and for losses, in Python.
+"""Hamiltonian Monte Carlo for all but linear moments, in Python.
 
 A user's function gives no derivative of S, so the gradient is taken by central differences of the
 log density: 2 k evaluations. Under a fixed weight a given `jac` spares them. Draws are exact
 whatever the quality of the gradient, since trajectories are accepted by the exact energy. A Gibbs
-posterior knows its gradient; at the kinks of a loss it is a subgradient.
+posterior knows its gradient; at the kinks of a loss it is a subgradient. So do local projections.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from scipy.linalg.blas import dtrsv
 from qbeconometrics.exceptions import NumericalError
 from qbeconometrics.kernels.reference.hmc import hamiltonian_chain
 from qbeconometrics.posterior.function_target import FunctionTarget, Point, Screened
+from qbeconometrics.posterior.projection_cue import CueTarget
 from qbeconometrics.posterior.risk_target import RiskTarget
 from qbeconometrics.sampling.samplers import JITTER, Block, Settings
 from qbeconometrics.sampling.state import ChainState
@@ -30,7 +31,10 @@ STEP = 1e-4
 
 
 def function_hamiltonian(
-    target: FunctionTarget | RiskTarget, settings: Settings, state: ChainState, n_draws: int
+    target: FunctionTarget | RiskTarget | CueTarget,
+    settings: Settings,
+    state: ChainState,
+    n_draws: int,
 ) -> tuple[ChainState, Block]:
     """Advance a chain by a block of draws."""
     block = Block(np.empty((n_draws, target.n_params)), np.empty(n_draws))
@@ -39,9 +43,9 @@ def function_hamiltonian(
     position, tuning, counters = state.position.copy(), state.tuning.copy(), state.counters.copy()
     assert settings.normalising_map is not None
     density = (
-        target.log_density_and_gradient
-        if isinstance(target, RiskTarget)
-        else partial(log_density_and_gradient, target)
+        partial(log_density_and_gradient, target)
+        if isinstance(target, FunctionTarget)
+        else target.log_density_and_gradient
     )
     with np.errstate(all="ignore"):
         ready = hamiltonian_chain(

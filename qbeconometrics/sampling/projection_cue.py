@@ -16,6 +16,7 @@ from qbeconometrics.sampling.options import SampleOptions
 from qbeconometrics.sampling.progress import ProgressDisplay
 from qbeconometrics.sampling.projection import ProjectionSample
 from qbeconometrics.sampling.projection_samplers import BlockSettings, block_settings
+from qbeconometrics.sampling.run import run_statistics
 from qbeconometrics.sampling.seeds import spawn_seeds
 from qbeconometrics.sampling.state import ChainState, new_state
 
@@ -72,7 +73,7 @@ def sample_cue(
     began = time.perf_counter()
     seeds = spawn_seeds(options.rng, options.chains + 1)
     if starts is None:
-        starts = _dispersed(target, reference, seeds[:-1])
+        starts = scattered_starts(target, reference, seeds[:-1])
     states = [new_state(x, seed) for x, seed in zip(starts, seeds[:-1], strict=True)]
     mean, covariance = reference.mean, WIDER**2 * reference.covariance
     started = time.perf_counter()
@@ -100,10 +101,20 @@ def sample_cue(
         )
     if run.interrupted and run.draws.shape[1] == 0:
         raise KeyboardInterrupt
-    return _sample(target, settings, run, (began, started, warmed))
+    k = target.compiled.n_params
+    blocks = len(settings.blocks) - 1
+    return ProjectionSample(
+        run.draws[:, :, :k],
+        run.draws[:, :, k:] if target.compiled.n_paths else None,
+        run.log_density,
+        "da",
+        f"delayed acceptance within Gibbs; blocks of principal components: {blocks}",
+        run_statistics(run, settings, target.form, began=began, started=started, warmed=warmed),
+        run.interrupted,
+    )
 
 
-def _dispersed(
+def scattered_starts(
     target: CueTarget, reference: Reference, seeds: Sequence[np.random.SeedSequence]
 ) -> list[FloatArray]:
     """Student-t draws (3 degrees of freedom) about the reference, where the density is not nil.
@@ -168,34 +179,3 @@ def _refit(
     sample = np.cov(pooled, rowvar=False).reshape(k, k)
     new = share * sample + (1.0 - share) * covariance
     return share * pooled.mean(axis=0) + (1.0 - share) * mean, new
-
-
-def _sample(
-    target: CueTarget, settings: BlockSettings, run: ChainRun, clock: tuple[float, float, float]
-) -> ProjectionSample:
-    began, started, warmed = clock
-    k = target.compiled.n_params
-    counters = np.array([state.counters for state in run.states], dtype=float)
-    proposed, passed, accepted, nonfinite, _ = counters.T
-    ended = time.perf_counter()
-    blocks = len(settings.blocks) - 1
-    return ProjectionSample(
-        run.draws[:, :, :k],
-        run.draws[:, :, k:] if target.compiled.n_paths else None,
-        run.log_density,
-        "da",
-        f"delayed acceptance within Gibbs; blocks of principal components: {blocks}",
-        {
-            "acceptance_stage_1": passed / proposed,
-            "acceptance_stage_2": np.divide(
-                accepted, passed, out=np.zeros_like(accepted), where=passed > 0
-            ),
-            "acceptance_rate": accepted / proposed,
-            "nonfinite": int(nonfinite.sum()),
-            "evaluations": int(passed.sum()),
-            "setup_seconds": started - began,
-            "sampling_seconds": ended - warmed,
-            "seconds": ended - began,
-        },
-        run.interrupted,
-    )

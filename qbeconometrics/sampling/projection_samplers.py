@@ -14,10 +14,14 @@ from qbeconometrics.kernels._smoothing import smoothing_gibbs
 from qbeconometrics.moments.cost import NS_CALL, ProblemSize
 from qbeconometrics.posterior.projection_cue import CueTarget
 from qbeconometrics.posterior.smoothing import SmoothingTarget
+from qbeconometrics.sampling.function_hamiltonian import function_hamiltonian
 from qbeconometrics.sampling.samplers import Block, Sampler, Settings
 from qbeconometrics.sampling.state import ChainState
 
 FloatArray = NDArray[np.float64]
+
+# One proposal in so many is not screened; their number of blocks is a power of two.
+UNSCREENED_BLOCKS = 5
 
 
 def _gibbs(
@@ -75,6 +79,7 @@ def block_settings(
     return BlockSettings(
         "da",
         df=df,
+        unscreened=UNSCREENED_BLOCKS,
         blocks=np.unique(np.linspace(0, len(centre), n_blocks + 1).astype(np.int64)),
         centre=np.ascontiguousarray(centre),
         whitening=np.ascontiguousarray(vectors.T / roots[:, None] / scale),
@@ -106,6 +111,7 @@ def _delayed_acceptance(
         block.draws,
         block.log_density,
         counters,
+        unscreened=settings.unscreened,
     )
     if not ready:
         raise NumericalError("the quasi-posterior is not finite at the start of a chain")
@@ -120,4 +126,5 @@ def _cost(size: ProblemSize, passed: float) -> float:
 PROJECTION_SAMPLERS = {
     "gibbs": Sampler(_gibbs, _cost, "nothing", True),
     "da": Sampler(_delayed_acceptance, _cost, "nothing", True),
+    "hmc": Sampler(function_hamiltonian, _cost, "hamiltonian", True),
 }

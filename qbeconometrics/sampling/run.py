@@ -168,7 +168,7 @@ def sample(posterior: Posterior, options: SampleOptions) -> Sample:
         settings.sampler,
         _reported_settings(settings),
         choice.reason,
-        _statistics(run, settings, target.form, began=began, started=started, warmed=warmed),
+        run_statistics(run, settings, target.form, began=began, started=started, warmed=warmed),
         tail,
         False,
         run.interrupted,
@@ -306,7 +306,7 @@ def _reported_settings(settings: Settings) -> dict[str, Any]:
     return {word: getattr(settings, word) for word in known}
 
 
-def _statistics(
+def run_statistics(
     run: ChainRun, settings: Settings, form: str, *, began: float, started: float, warmed: float
 ) -> dict[str, Any]:
     """Counters as rates, and seconds in all, of the set-up and of the draws that are kept."""

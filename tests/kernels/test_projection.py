@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from qbeconometrics.kernels import _projection as compiled
+from qbeconometrics.kernels._projection_gradient import projection_gradient
 from qbeconometrics.kernels.reference import projection as twin
+from qbeconometrics.kernels.reference import projection_gradient as twin_gradient
 
 SWEEPS = 2_000
 ROUNDING = 1e-9  # in sds of the coefficients, after two thousand sweeps
@@ -39,7 +41,9 @@ def problem(blocks, instruments, own, paths, seed=0, n=200):
 SHAPES = [(1, 1, 1, 0), (6, 1, 1, 1), (4, 2, 1, 0), (4, 2, 2, 1), (13, 1, 1, 1)]
 
 
-def chain(module, arguments, *, cuts, df=8.0, cauchy_rate=0.0, sizes=(SWEEPS,), spread=0.15):
+def chain(
+    module, arguments, *, cuts, df=8.0, cauchy_rate=0.0, sizes=(SWEEPS,), spread=0.15, unscreened=0
+):
     target = module.ProjectionTarget(**arguments)
     k, paths = target.n_params, target.n_paths
     values = np.zeros(k)
@@ -55,7 +59,7 @@ def chain(module, arguments, *, cuts, df=8.0, cauchy_rate=0.0, sizes=(SWEEPS,), 
         ready = module.projection_chain(
             target, bits, position, np.array(cuts, dtype=np.int64), values,
             np.ascontiguousarray(np.linalg.inv(colouring)), colouring, df, 1.0, 0.5, cauchy_rate,
-            draws, log_density, counters,
+            draws, log_density, counters, unscreened=unscreened,
         )  # fmt: skip
         assert ready
         parts.append(np.column_stack([draws, log_density]))
@@ -74,6 +78,45 @@ def test_same_values(blocks, instruments, own, paths):
         np.testing.assert_allclose(ours, theirs, rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.parametrize("shape", SHAPES)
+def test_gradient_against_twin_and_differences(shape):
+    arguments = problem(*shape)
+    target, other = compiled.ProjectionTarget(**arguments), twin.ProjectionTarget(**arguments)
+    rng = np.random.default_rng(6)
+    size = target.n_params + target.n_paths
+    steps = 1e-5 * np.eye(size)
+    for _ in range(10):
+        point = np.concatenate([rng.normal(size=target.n_params), rng.gamma(2.0, size=size)])[:size]
+        value, gradient = projection_gradient(target, point)
+        assert value == pytest.approx(float(np.add(*target.evaluate(point[None, :]))[0]), rel=1e-12)
+        expected, expected_gradient = twin_gradient.projection_gradient(other, point)
+        largest = np.max(np.abs(expected_gradient))
+        assert value == pytest.approx(expected, rel=1e-10)
+        np.testing.assert_allclose(gradient, expected_gradient, rtol=0, atol=1e-10 * largest)
+        ends = [np.add(*target.evaluate(point + sign * steps)) for sign in (1.0, -1.0)]
+        slope = (ends[0] - ends[1]) / 2e-5
+        np.testing.assert_allclose(gradient, slope, rtol=0, atol=1e-6 * (1.0 + largest))
+
+
+def test_gradient_where_the_density_is_not_finite():
+    arguments = problem(3, 1, 1, 1)
+    arguments["terms"] = arguments["terms"].copy()
+    arguments["terms"][3] *= -1.0
+    far, no_smoothing = np.array([50.0, -50.0, 50.0, 1.0]), np.zeros(4)
+    for module, gradient_of in ((compiled, projection_gradient), (twin, twin_gradient)):
+        gradient_of = getattr(gradient_of, "projection_gradient", gradient_of)
+        for point in (far, no_smoothing):
+            value, gradient = gradient_of(module.ProjectionTarget(**arguments), point)
+            assert value == -np.inf
+            np.testing.assert_array_equal(gradient, 0.0)
+
+
+def test_gradient_refuses_points_of_another_length():
+    target = compiled.ProjectionTarget(**problem(4, 1, 1, 1))
+    with pytest.raises(ValueError, match="5 numbers"):
+        projection_gradient(target, np.zeros(4))
+
+
 @pytest.mark.parametrize(
     ("shape", "cuts"),
     [
@@ -84,10 +127,12 @@ def test_same_values(blocks, instruments, own, paths):
         ((13, 1, 1, 1), [0, 4, 8, 13]),
     ],
 )
-@pytest.mark.parametrize(("df", "cauchy_rate"), [(8.0, 0.0), (np.inf, 0.04)])
-def test_same_path(shape, cuts, df, cauchy_rate):
+@pytest.mark.parametrize(
+    ("df", "cauchy_rate", "unscreened"), [(8.0, 0.0, 0), (np.inf, 0.04, 0), (8.0, 0.0, 3)]
+)
+def test_same_path(shape, cuts, df, cauchy_rate, unscreened):
     arguments = problem(*shape)
-    options = {"cuts": cuts, "df": df, "cauchy_rate": cauchy_rate}
+    options = {"cuts": cuts, "df": df, "cauchy_rate": cauchy_rate, "unscreened": unscreened}
     ours, counters, state = chain(compiled, arguments, **options)
     theirs, twin_counters, twin_state = chain(twin, arguments, **options)
     np.testing.assert_array_equal(counters, twin_counters)

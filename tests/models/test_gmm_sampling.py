@@ -19,8 +19,8 @@ ERRORS = 4.0
 LOG_DENSITY_TOLERANCE = 1e-6
 BOTH, MARKET = ["rb", "rm"], ["rm"]
 SAMPLERS = ("rwm", "da", "da-exact", "hmc")
-DRAWS = {"rwm": 6_000, "da": 10_000, "da-exact": 4_000, "hmc": 700}
-TUNE = {"hmc": 300}
+DRAWS = {"rwm": 6_000, "da": 10_000, "da-exact": 4_000, "hmc": 1_200}
+TUNE = {"hmc": 500}
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)

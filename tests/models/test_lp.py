@@ -131,6 +131,17 @@ def test_a_variables_response_to_itself_is_known_at_once(model_of):
     assert res.robust_set("gs1[0]") == [(1.0, 1.0)]
 
 
+def test_recursive_zeros_are_zero(gertler_karadi):
+    """Outcomes among the controls do not move at once."""
+    slow = gertler_karadi[["logip", "logcpi"]]
+    model = qb.QuasiBayesLP(slow, gertler_karadi["gs1"], slow, horizon=2, lags=2)
+    res = model.fit(rng=0, draws=2_500)
+    assert res.params[["logip[0]", "logcpi[0]"]].tolist() == [0.0, 0.0]
+    assert res.prob("logip[0] > 0") == 0.0
+    assert (res.bse[["logip[1]", "logcpi[2]"]] > 0.0).all()
+    assert "'logip[0]', 'logcpi[0]'" in " ".join(str(res.summary()).split())
+
+
 def test_arrays_and_formula_agree(gertler_karadi):
     names = ["logip", "logcpi", "ebp"]
     lags = " + ".join(f"lag({name}, 1, 3)" for name in [*names, "gs1", "ff4_tc"])
@@ -158,6 +169,22 @@ def simulated(n=300, seed=0):
     g = np.convolve(shock, 0.5 ** np.arange(25))[:n] + other
     state = (np.convolve(other, np.ones(5))[:n] > 0).astype(float)
     return pd.DataFrame({"y": y, "g": g, "shock": shock, "state": state})
+
+
+def test_other_responses_matter_only_through_lags():
+    """Adding a response adds its lags to the controls of `lags=`; a formula has what is written."""
+    data = simulated()
+
+    def both(response):
+        arrays = qb.QuasiBayesLP(data[response], data["shock"], horizon=3, lags=1, prior=FLAT)
+        formula = qb.QuasiBayesLP.from_formula(
+            f"{' + '.join(response)} ~ shock | lag(y, 1, 2)", data, horizon=3, prior=FLAT
+        )
+        return [model.moments.estimate[:4, 0] for model in (arrays, formula)]
+
+    alone, together = both(["y"]), both(["y", "g"])
+    assert np.abs(alone[0] - together[0]).max() > 1e-4
+    np.testing.assert_allclose(alone[1], together[1], rtol=1e-12)
 
 
 def test_one_step_multiplier_by_its_definition():
@@ -308,7 +335,16 @@ def test_multiplier_takes_levels_only():
     ("change", "error", "words"),
     [
         ({"sampler": "rwm"}, OptionError, "sampler='rwm'"),
-        ({"sampler": "gibbs"}, OptionError, "it is 'independent'"),
+        ({"sampler": "gibbs"}, OptionError, "exactly normal.*use 'auto' or 'independent'"),
+        ({"sampler": "hmc"}, OptionError, "exactly normal.*use 'auto' or 'independent'"),
+        (
+            {"sampler": "independent", "quasi_likelihood": "cue"},
+            OptionError,
+            "re-evaluates S at every path; use 'auto' or 'da' or 'hmc'",
+        ),
+        ({"sampler": "da", "sampler_kwds": {"length": 2}}, OptionError, "for sampler='hmc'"),
+        ({"sampler": "hmc", "sampler_kwds": {"lenght": 2}}, UnknownKeywordError, "'length'"),
+        ({"sampler": "hmc", "sampler_kwds": {"length": -1}}, OptionError, "positive number"),
         ({"quasi_likelihood": "cue-nodet"}, OptionError, "quasi_likelihood"),
         ({"cov_type": "nonrobust"}, OptionError, "cov_type='nonrobust'"),
         ({"cov_type": "HAC", "cov_kwds": {"lags": 3}}, UnknownKeywordError, "maxlags"),

@@ -1,4 +1,4 @@
-"""Seconds of local projections on one core: two-step, Gibbs, continuously updated, in full.
+"""Seconds of local projections on one core: two-step, Gibbs, continuously updated, hmc, in full.
 
 Usage: ``python local_projections.py``. Set OPENBLAS_NUM_THREADS=1.
 """
@@ -55,6 +55,10 @@ def main():
             f"cue, centred, 37 horizons, T = 1,000, 4 x {draws} draws", cue, draws=draws,
             quasi_likelihood="cue", cov_kwds={"centered": True},
         )  # fmt: skip
+    report(
+        "cue, centred, the same by hmc, 4 x 250 draws after 500", cue, draws=250, tune=500,
+        sampler="hmc", quasi_likelihood="cue", cov_kwds={"centered": True},
+    )  # fmt: skip
     y, shock = autoregression(324)
     controls = np.random.default_rng(1).normal(size=(324, 2))
     report(

@@ -1,6 +1,7 @@
 """What local projections hand out: tables, bands from drawn paths, functionals, summary, figure."""
 
 import sys
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -8,7 +9,12 @@ import pytest
 from matplotlib.figure import Figure
 
 import qbeconometrics as qb
-from qbeconometrics.exceptions import InputError, MissingExtraError, OptionError
+from qbeconometrics.exceptions import (
+    InputError,
+    MissingExtraError,
+    OptionError,
+    WeakInstrumentWarning,
+)
 
 COLUMNS = ["mean", "sd", "median", "lower", "upper", "band_lower", "band_upper"]
 
@@ -138,6 +144,29 @@ def test_refusals(res, call, words):
 def test_no_first_stage_without_instruments(res):
     with pytest.raises(InputError, match="own instrument"):
         res.first_stage()
+
+
+def test_robust_sets_beside_credible_intervals(data):
+    rng = np.random.default_rng(5)
+    weak = 0.1 * data["shock"] + rng.normal(size=len(data))
+    for instrument, bounded in ((data["shock"] + data["other"], True), (weak, False)):
+        model = qb.QuasiBayesLP(
+            data[["gdp", "hours"]], data["shock"] + rng.normal(size=len(data)), None,
+            instrument.rename("z"), horizon=2, lags=1,
+        )  # fmt: skip
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", WeakInstrumentWarning)
+            res = model.fit(rng=0, draws=2_500)
+        table = res.robust_sets(0.2)
+        assert table.index.equals(res.irf.index)
+        for name, (_, row) in zip(res.params.index, table.iterrows(), strict=True):
+            assert row["robust_set"] == model.robust_set(name, 0.2)
+            assert (row["robust_lower"], row["robust_upper"]) == (
+                row["robust_set"][0][0], row["robust_set"][-1][1],
+            )  # fmt: skip
+        ends = res.irf_table(0.2)[["lower", "upper"]]
+        np.testing.assert_array_equal(table[["lower", "upper"]], ends)
+        assert np.isfinite(table[["robust_lower", "robust_upper"]]).all(axis=None) == bounded
 
 
 def test_summary_by_horizon(res):

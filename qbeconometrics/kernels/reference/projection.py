@@ -116,6 +116,8 @@ def projection_chain(
     draws: FloatArray,
     log_density: FloatArray,
     counters: NDArray[np.int64],
+    *,
+    unscreened: int = 0,
 ) -> bool:
     """Twin of the compiled function of the same name; see there."""
     rng = np.random.Generator(bit_generator)
@@ -134,21 +136,25 @@ def projection_chain(
             y = x + colouring[:, own] @ (spread * normals - u)
             here, there = float(u @ u), float(spread**2 * normals @ normals)
             size = stop - start
+            screened = unscreened == 0 or counters[0] % unscreened != 0
             counters[0] += 1
             total = log_proposal(here, df, size) - log_proposal(there, df, size)
             total += target.log_prior(y, smoothing, False) - target.log_prior(x, smoothing, False)
             moment = target.moment_mean(y)
-            frozen = current.quadratic(current.moment) - current.quadratic(moment)
-            forward = min(0.0, 0.5 * frozen + total)
-            if not np.log(u1) < forward:
-                continue
+            forward = backward = 0.0
+            if screened:
+                frozen = current.quadratic(current.moment) - current.quadratic(moment)
+                forward = min(0.0, 0.5 * frozen + total)
+                if not np.log(u1) < forward:
+                    continue
             counters[1] += 1
             proposal = target.evaluate_point(y)
             if proposal is None:
                 counters[3] += 1
                 continue
-            frozen = proposal.quadratic(moment) - proposal.quadratic(current.moment)
-            backward = min(0.0, 0.5 * frozen - total)
+            if screened:
+                frozen = proposal.quadratic(moment) - proposal.quadratic(current.moment)
+                backward = min(0.0, 0.5 * frozen - total)
             ratio = proposal.likelihood - current.likelihood + total + backward - forward
             if np.log(u2) < ratio:
                 counters[2] += 1
