@@ -31,9 +31,7 @@ def prior_of(results: PriorResults) -> ResolvedPrior:
     """
     prior = getattr(results.model, "prior", None)
     if not isinstance(prior, ResolvedPrior):
-        raise OptionError(
-            "these results do not know their prior as numbers: fit the model again"
-        )
+        raise OptionError("these results do not know their prior as numbers: fit the model again")
     return prior
 
 
