@@ -11,6 +11,7 @@ from qbeconometrics.models.gmm import QuasiBayesGMM
 from qbeconometrics.models.iv import QuasiBayesIV
 from qbeconometrics.models.lp import QuasiBayesLP
 from qbeconometrics.models.m_estimation import QuasiBayesM
+from qbeconometrics.results.storage import load
 from qbeconometrics.versions import show_versions
 
 __version__ = version("qbeconometrics")
@@ -23,6 +24,7 @@ __all__ = [
     "__version__",
     "datasets",
     "exceptions",
+    "load",
     "losses",
     "moment_functions",
     "priors",

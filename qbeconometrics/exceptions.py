@@ -58,6 +58,14 @@ class MissingExtraError(QBEconometricsError, ImportError):
     """An optional dependency is not installed; the message names the extra."""
 
 
+class StorageError(QBEconometricsError, ValueError):
+    """A file cannot be loaded: damaged, changed, too large, or not one of this package."""
+
+
+class DataNeededError(QBEconometricsError, AttributeError):
+    """Results that were loaded from a file hold no rows, which the request needs."""
+
+
 class QBEconometricsWarning(UserWarning):
     """Root of every warning that this package issues."""
 

@@ -30,7 +30,7 @@ def record_fit(
 ) -> FitRecord:
     """Return draws in the units of the data, with names and sentences, and without rows.
 
-    For rows that may be correlated the sums that J needs go along, since groups are rows.
+    The sums that J needs and the first stage go along, so that results need no model.
     """
     basis = posterior.basis
     design = model.design
@@ -78,7 +78,7 @@ def record_fit(
         tune=options.tune,
         interrupted=drawn.interrupted,
         notes=tuple(notes),
-        moments=posterior.moments if dependence is not None else None,
-        strength=None if dependence is None else model._strength(rule, dependence),
+        moments=posterior.moments,
+        strength=model._strength(rule, dependence),
         mode_cov=mode_cov,
     )

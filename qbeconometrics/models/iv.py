@@ -188,7 +188,7 @@ class QuasiBayesIV(LinearMomentsModel):
             weights=dependence.weights if dependence else None,
         )
 
-    def _strength(self, rule: CovarianceRule, dependence: Dependence) -> pd.DataFrame | str:
+    def _strength(self, rule: CovarianceRule, dependence: Dependence | None) -> pd.DataFrame | str:
         """First stage for the record of a fit, or the reason why there is none."""
         try:
             return self._first_stage(rule, dependence)

@@ -338,7 +338,9 @@ class LinearMomentsModel(MomentSums, Model):  # type: ignore[misc]
             notes=notes,
         )
 
-    def _strength(self, rule: CovarianceRule, dependence: Dependence) -> pd.DataFrame | str | None:
+    def _strength(
+        self, rule: CovarianceRule, dependence: Dependence | None
+    ) -> pd.DataFrame | str | None:
         """First stage for the record of a fit; None for models that have none."""
         return None
 

@@ -60,8 +60,10 @@ class IVResults(PosteriorResults):
         OptionError
             If a fit with a fixed weight, whose rows may be correlated, did not keep what "cue"
             needs.
+        DataNeededError
+            If results that were loaded from a file did not keep it.
         """
-        if self.record.moments is not None:
+        if self._moments_suffice(weight):
             return self._j_from_moments(weight, centered)
         return self.model.j_stat(
             weight=weight,
@@ -83,13 +85,21 @@ class IVResults(PosteriorResults):
             rows = [*rows, (label, f"{strength.value:.4g}")]
         return rows, [*notes, *([reason] if reason else [])]
 
+    def _moments_suffice(self, weight: str) -> bool:
+        """Whether J is computed from the sums of the record, without asking the model."""
+        moments, cov_type = self.record.moments, self.record.cov_type
+        if moments is None:
+            return False
+        # Under correlated rows nothing but the sums has the groups.
+        return weight != "cue" or moments.fourth is not None or cov_type not in ("HC0", "HC1")
+
     def _j_from_moments(self, weight: str, centered: bool | None) -> JStatistic:
         moments = self.record.moments
         assert moments is not None
         options = {"centered": self.record.cov_kwds["centered"] if centered is None else centered}
         # Kernel and groups are in the sums already.
         rule = replace(parse_covariance("HC0", options), cov_type=self.record.cov_type)
-        if weight == "cue" and moments.fourth is None:
+        if weight == "cue" and moments.fourth is None and rule.is_dependent:
             raise OptionError(
                 "weight='cue' needs sums that a fit with quasi_likelihood='two-step' does not keep "
                 f"under cov_type={rule.cov_type!r}; call j_stat of the model with the same "
@@ -116,7 +126,7 @@ class IVResults(PosteriorResults):
         if surplus == 0:
             exactly = [("J", "exactly identified")] if self.record.endogenous_names else []
             return exactly, []
-        if not hasattr(self.model, "j_stat"):
+        if self.record.moments is None and not hasattr(self.model, "j_stat"):
             return [], []
         try:
             statistic = self.j_stat()
@@ -128,7 +138,9 @@ class IVResults(PosteriorResults):
     @cached_property
     def _strength(self) -> tuple[InstrumentStrength | None, str]:
         """First-stage F (None without endogenous regressors), and why it is missing."""
-        if not self.record.endogenous_names or not hasattr(self.model, "first_stage"):
+        if not self.record.endogenous_names:
+            return None, ""
+        if self.record.strength is None and not hasattr(self.model, "first_stage"):
             return None, ""
         try:
             return instrument_strength(self._first_stage), ""

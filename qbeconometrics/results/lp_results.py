@@ -344,6 +344,9 @@ class LPResults(PosteriorResults):
         """Not available: responses are differences between predictions."""
         raise OptionError("local projections trace responses and do not predict; see irf")
 
+    def _stored_parts(self) -> dict[str, Any]:
+        return {**super()._stored_parts(), "paths": self.paths}
+
     # -- helpers ------------------------------------------------------------------------------
 
     @cached_property
