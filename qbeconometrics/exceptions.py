@@ -110,6 +110,14 @@ OTHER_WORDS = {
 }
 
 
+# What a word is for, where a model does not have it.
+ELSEWHERE = dict.fromkeys(
+    ("weights", "weight_type", "absorb"),
+    "Weights of rows and absorbed fixed effects are for linear moments: QuasiBayesIV, and "
+    "QuasiBayesGMM.from_formula.",
+)
+
+
 def suggestion(word: str, known: Iterable[str]) -> str:
     """Return ``" Did you mean 'x'?"`` for the nearest known word, or an empty string.
 
@@ -129,6 +137,8 @@ def refuse_unknown_keywords(keywords: Iterable[str], known: Iterable[str], calle
         if word not in known:
             other = OTHER_WORDS.get(word)
             hint = f" Did you mean {other!r}?" if other in known else suggestion(word, known)
+            if word in ELSEWHERE:
+                hint = f" {ELSEWHERE[word]}"
             raise UnknownKeywordError(
                 f"{caller} has no keyword {word!r}.{hint} It takes: {', '.join(known)}."
             )

@@ -45,6 +45,7 @@ def record_fit(
     if dependence is not None:
         cov_kwds.update(dependence.options)
         notes = [*notes, dependence.note] if dependence.note else notes
+    weighting, effects = design.weighting, design.effects
     return FitRecord(
         draws=draws,
         log_density=drawn.log_density,
@@ -81,4 +82,7 @@ def record_fit(
         moments=posterior.moments,
         strength=model._strength(rule, dependence),
         mode_cov=mode_cov,
+        weights=f"{weighting.kind} ({weighting.name})" if weighting else "",
+        absorbed=effects.description if effects else "",
+        df_absorbed=design.df_absorbed,
     )

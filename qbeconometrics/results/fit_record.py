@@ -82,6 +82,12 @@ class FitRecord:
         Covariance of the normal approximation at the mode, shape (parameter, parameter).
     loss : str or None
         Name of the loss, where there is one.
+    weights : str
+        Kind and name of the weights of the rows, such as "analytic (perwt)".
+    absorbed : str
+        Fixed effects with their numbers of levels, such as "state (51)".
+    df_absorbed : int
+        Coefficients that these stand for.
     fitted : str
         Local time of the fit, such as "2026-11-21T16:00:00".
 
@@ -125,6 +131,9 @@ class FitRecord:
     mode_log_density: FloatArray | None = None
     mode_cov: FloatArray | None = None
     loss: str | None = None
+    weights: str = ""
+    absorbed: str = ""
+    df_absorbed: int = 0
     j: JStatistic | str | None = None
     fitted: str = field(default_factory=lambda: datetime.now().isoformat(timespec="seconds"))
 

@@ -228,8 +228,8 @@ class PosteriorResults(Exported, Results):  # type: ignore[misc]
 
     @property
     def df_resid(self) -> float:
-        """Observations less coefficients."""
-        return float(self.record.nobs - len(self.record.param_names))
+        """Observations less coefficients, absorbed ones among them."""
+        return float(self.record.nobs - len(self.record.param_names) - self.record.df_absorbed)
 
     @property
     def tvalues(self) -> pd.Series:

@@ -73,6 +73,8 @@ def left_rows(record: FitRecord) -> list[Row]:
             else []
         ),
         *dependence_rows(record.cov_kwds),
+        *([("Weights", record.weights)] if record.weights else []),
+        *([("Absorbed", record.absorbed)] if record.absorbed else []),
         ("Learning rate", f"{record.learning_rate:.4g}"),
         ("Prior", prior_label(record.prior)),
         ("Sampler", record.sampler),
