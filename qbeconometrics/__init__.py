@@ -11,6 +11,7 @@ from qbeconometrics.models.gmm import QuasiBayesGMM
 from qbeconometrics.models.iv import QuasiBayesIV
 from qbeconometrics.models.lp import QuasiBayesLP
 from qbeconometrics.models.m_estimation import QuasiBayesM
+from qbeconometrics.results.comparison import compare
 from qbeconometrics.results.storage import load
 from qbeconometrics.versions import show_versions
 
@@ -22,6 +23,7 @@ __all__ = [
     "QuasiBayesLP",
     "QuasiBayesM",
     "__version__",
+    "compare",
     "datasets",
     "exceptions",
     "load",
