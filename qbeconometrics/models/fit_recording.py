@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from qbeconometrics.models.row_weights import Dependence
 from qbeconometrics.moments.covariance import CovarianceRule
+from qbeconometrics.posterior.prior_marginals import prior_marginals
 from qbeconometrics.posterior.propriety import moments_exist
 from qbeconometrics.posterior.quasi_posterior import QuasiPosterior
 from qbeconometrics.results.fit_record import FitRecord
@@ -71,6 +72,7 @@ def record_fit(
         cov_kwds=cov_kwds,
         learning_rate=learning_rate,
         prior=model.prior.description,
+        prior_marginals=prior_marginals(model.prior),
         sampler=drawn.sampler,
         sampler_reason=drawn.reason,
         sampler_settings=drawn.settings,

@@ -21,11 +21,14 @@ from qbeconometrics.inputs.weights import check_weight_type
 from qbeconometrics.models.linear_moments import LinearMomentsModel
 from qbeconometrics.models.row_weights import Dependence
 from qbeconometrics.moments.covariance import CovarianceRule, parse_covariance
+from qbeconometrics.moments.linear import LinearMomentStatistic, ScaledRows
 from qbeconometrics.priors import PriorLike
 from qbeconometrics.results.iv_results import IVResults
 
 # A minimisation takes about so many evaluations with their gradients.
 J_EVALUATIONS = 100
+# A profile is some eighty of these.
+PROFILE_EVALUATIONS = 4_000
 
 ROW_KEYWORDS = ("weights", "weight_type", "absorb")
 
@@ -254,6 +257,16 @@ class QuasiBayesIV(LinearMomentsModel):
             return self._first_stage(rule, dependence)
         except QBEconometricsError as error:
             return str(error)
+
+    def moments_of_criterion(
+        self, cov_type: str = "HC0", cov_kwds: Mapping[str, Any] | None = None
+    ) -> tuple[LinearMomentStatistic, ScaledRows | None, CovarianceRule]:
+        """Sums, rows and rule from which the continuously updated criterion is computed."""
+        rule = parse_covariance(cov_type, cov_kwds)
+        statistic, rows = self._moments(
+            rule, self._dependence(rule), "cue-nodet", "auto", PROFILE_EVALUATIONS
+        )
+        return statistic, rows, rule
 
     def j_stat(
         self,

@@ -88,6 +88,8 @@ class FitRecord:
         Fixed effects with their numbers of levels, such as "state (51)".
     df_absorbed : int
         Coefficients that these stand for.
+    prior_marginals : ndarray, shape (parameter, 3), or None
+        Location, scale and degrees of freedom; see `posterior.prior_marginals`.
     fitted : str
         Local time of the fit, such as "2026-11-21T16:00:00".
 
@@ -134,6 +136,7 @@ class FitRecord:
     weights: str = ""
     absorbed: str = ""
     df_absorbed: int = 0
+    prior_marginals: FloatArray | None = None
     j: JStatistic | str | None = None
     fitted: str = field(default_factory=lambda: datetime.now().isoformat(timespec="seconds"))
 
@@ -150,6 +153,7 @@ class FitRecord:
             "exact_mean": (self.exact_mean, (k,)),
             "exact_cov": (self.exact_cov, (k, k)),
             "mode_cov": (self.mode_cov, (k, k)),
+            "prior_marginals": (self.prior_marginals, (k, 3)),
         }
         for name, (array, shape) in shapes.items():
             if array is not None and array.shape != shape:

@@ -8,9 +8,16 @@ from typing import Any
 
 import pandas as pd
 
+from qbeconometrics.diagnostics.criterion_profile import criterion_profile
 from qbeconometrics.diagnostics.overidentification import JStatistic, j_statistic
 from qbeconometrics.exceptions import InputError, NumericalError, OptionError, QBEconometricsError
-from qbeconometrics.moments.covariance import parse_covariance
+from qbeconometrics.moments.covariance import CovarianceRule, parse_covariance
+from qbeconometrics.results.iv_pictures import (
+    PROFILE_POINTS,
+    first_stage_picture,
+    profile_grid,
+    profile_picture,
+)
 from qbeconometrics.results.posterior_results import PosteriorResults
 from qbeconometrics.results.reliability import (
     Finding,
@@ -72,6 +79,87 @@ class IVResults(PosteriorResults):
             centered=centered,
         )
 
+    def criterion_profile(self, param: str, points: int = PROFILE_POINTS) -> pd.DataFrame:
+        """Criterion n g'S^-1 g of a parameter, minimised over the others; no prior.
+
+        Parameters
+        ----------
+        param : str
+        points : int
+
+        Returns
+        -------
+        DataFrame
+            Columns ``cue`` (S updated with the coefficients) and ``two-step``, one row a value of
+            the parameter, over its posterior.
+
+        Raises
+        ------
+        InputError
+            If `param` is no parameter.
+        OptionError, DataNeededError
+            As by ``j_stat("cue")``.
+        """
+        grid = profile_grid(self, param, points)
+        place = self.record.param_names.index(param)
+        if self._moments_suffice("cue"):
+            statistic, rows, rule = self.record.moments, None, self._rule_of_moments("cue")
+        else:
+            statistic, rows, rule = self.model.moments_of_criterion(
+                self.record.cov_type, self.record.cov_kwds
+            )
+        assert statistic is not None
+        columns = {
+            weight: criterion_profile(
+                statistic, rows, rule=rule, place=place, grid=grid.to_numpy(), weight=weight
+            )
+            for weight in ("cue", "two-step")
+        }
+        return pd.DataFrame(columns, index=grid)
+
+    def plot_profile(
+        self, param: str, alpha: float = 0.05, points: int = PROFILE_POINTS, ax: Any = None
+    ) -> Any:
+        """Draw `criterion_profile` with the critical value of chi-squared(1) above its minimum.
+
+        Under weak identification the continuously updated criterion is flat on some side.
+
+        Parameters
+        ----------
+        param : str
+        alpha : float
+            Level of the critical value.
+        points : int
+        ax : Axes, optional
+
+        Returns
+        -------
+        Axes
+        """
+        return profile_picture(self, param, alpha, points, ax)
+
+    def plot_first_stage(self, regressor: str | None = None, ax: Any = None) -> Any:
+        """Draw an endogenous regressor against what the excluded instruments say of it.
+
+        Controls are partialled out of both; white dots are means of bins of about as many rows.
+
+        Parameters
+        ----------
+        regressor : str, optional
+            Needed if there are several.
+        ax : Axes, optional
+
+        Returns
+        -------
+        Axes
+
+        Raises
+        ------
+        DataNeededError
+            If the results were loaded from a file: rows are drawn.
+        """
+        return first_stage_picture(self, regressor, ax)
+
     def findings(self) -> list[Finding]:
         """What makes the results unreliable: warning class and sentence, in the summary too."""
         return super().findings() + weak_instrument_findings(self._strength[0])
@@ -94,6 +182,12 @@ class IVResults(PosteriorResults):
         return weight != "cue" or moments.fourth is not None or cov_type not in ("HC0", "HC1")
 
     def _j_from_moments(self, weight: str, centered: bool | None) -> JStatistic:
+        rule = self._rule_of_moments(weight, centered)
+        assert self.record.moments is not None
+        return j_statistic(self.record.moments, None, rule=rule, weight=weight)
+
+    def _rule_of_moments(self, weight: str, centered: bool | None = None) -> CovarianceRule:
+        """The rule that the sums of the record are for."""
         moments = self.record.moments
         assert moments is not None
         options = {"centered": self.record.cov_kwds["centered"] if centered is None else centered}
@@ -105,7 +199,7 @@ class IVResults(PosteriorResults):
                 f"under cov_type={rule.cov_type!r}; call j_stat of the model with the same "
                 "cov_type and cov_kwds"
             )
-        return j_statistic(moments, None, rule=rule, weight=weight)
+        return rule
 
     @cached_property
     def _first_stage(self) -> pd.DataFrame:

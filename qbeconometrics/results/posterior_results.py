@@ -21,6 +21,7 @@ from qbeconometrics.exceptions import NumericalError, check_choice
 from qbeconometrics.results import probability
 from qbeconometrics.results.exported import Exported
 from qbeconometrics.results.fit_record import FitRecord
+from qbeconometrics.results.pictured import Pictured
 from qbeconometrics.results.prediction import prediction_matrix
 from qbeconometrics.results.reliability import (
     Finding,
@@ -32,7 +33,7 @@ from qbeconometrics.results.summary_tables import build_summary
 FloatArray = NDArray[np.float64]
 
 
-class PosteriorResults(Exported, Results):  # type: ignore[misc]
+class PosteriorResults(Pictured, Exported, Results):  # type: ignore[misc]
     """Posterior draws of one fit and what is read from them.
 
     Parameters

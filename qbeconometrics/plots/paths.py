@@ -1,8 +1,7 @@
-"""Figures from arrays and labels; matplotlib is imported when one is drawn."""
+"""Paths by horizon, with pointwise intervals and simultaneous bands."""
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,14 +9,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qbeconometrics.exceptions import MissingExtraError
+from qbeconometrics.plots.style import (
+    BAND_COLOUR,
+    COLOUR,
+    INTERVAL_COLOUR,
+    OTHER_COLOURS,
+    OTHER_STYLES,
+    hide_frame,
+    import_pyplot,
+)
 
 FloatArray = NDArray[np.float64]
 
-# Blue that stays apart in print and for the colour-blind; others for comparison.
-COLOUR, INTERVAL_COLOUR, BAND_COLOUR = "#1f4e79", "#a5b8cc", "#dde4ec"
-OTHER_COLOURS = ("#c44e00", "#4d7f17", "#7a3b8f", "#555555")
-OTHER_STYLES = ("--", "-.", ":", (0, (5, 1)))
 PANEL_SIZE = (3.4, 2.5)
 MOST_COLUMNS = 3
 
@@ -43,23 +46,6 @@ class PathPanel:
     interval: FloatArray
     band: FloatArray
     others: Mapping[str, FloatArray] = field(default_factory=dict)
-
-
-def import_pyplot() -> Any:
-    """Return ``matplotlib.pyplot``.
-
-    Raises
-    ------
-    MissingExtraError
-        If matplotlib is not installed.
-    """
-    try:
-        return importlib.import_module("matplotlib.pyplot")
-    except ImportError as error:
-        raise MissingExtraError(
-            f"plots need matplotlib, which cannot be imported ({error}). Install the extra: "
-            "pip install 'qbeconometrics[plots]'."
-        ) from error
 
 
 def plot_paths(
@@ -145,8 +131,7 @@ def _draw_panel(
     axis.set_xlim(panel.horizons[0], panel.horizons[-1])
     axis.set_xticks(_ticks(int(panel.horizons[0]), int(panel.horizons[-1])))
     axis.margins(y=0.08)
-    for side in ("top", "right"):
-        axis.spines[side].set_visible(False)
+    hide_frame(axis)
 
 
 def _ticks(first: int, last: int) -> list[int]:
