@@ -37,9 +37,16 @@ def draw_first_stage(
     step = -(-len(fitted) // MOST_POINTS)
     many = len(fitted) > 300
     axis.plot(
-        fitted[::step], regressor[::step], ".", color=COLOUR, alpha=0.35 if many else 0.6, markersize=4 if many else 6,
-        markeredgewidth=0, rasterized=True, label="rows" if step == 1 else f"one row in {step}",
-    )  # fmt: skip
+        fitted[::step],
+        regressor[::step],
+        ".",
+        color=COLOUR,
+        alpha=0.35 if many else 0.6,
+        markersize=4 if many else 6,
+        markeredgewidth=0,
+        rasterized=True,
+        label="rows" if step == 1 else f"one row in {step}",
+    )
     centres, means = bin_means(fitted, regressor)
     axis.plot(
         centres, means, "o", color="white", markeredgecolor="black", markersize=5,
