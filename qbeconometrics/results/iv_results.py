@@ -26,6 +26,9 @@ from qbeconometrics.results.reliability import (
     weak_instrument_findings,
 )
 
+# Larger sums, which only the continuously updated J and profile need, are left out of files.
+MOST_STORED_BYTES = 2**26
+
 
 class IVResults(PosteriorResults):
     """Results of an instrumental-variable regression.
@@ -172,6 +175,13 @@ class IVResults(PosteriorResults):
             label = strength.statistic[0].upper() + strength.statistic[1:]
             rows = [*rows, (label, f"{strength.value:.4g}")]
         return rows, [*notes, *([reason] if reason else [])]
+
+    def _stored_parts(self) -> dict[str, Any]:
+        """The record, without sums that would make the file large."""
+        moments = self.record.moments
+        if moments is None or moments.fourth is None or moments.fourth.nbytes <= MOST_STORED_BYTES:
+            return {"record": self.record}
+        return {"record": replace(self.record, moments=replace(moments, fourth=None))}
 
     def _moments_suffice(self, weight: str) -> bool:
         """Whether J is computed from the sums of the record, without asking the model."""

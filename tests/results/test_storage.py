@@ -15,7 +15,7 @@ import pytest
 
 import qbeconometrics as qb
 from qbeconometrics.exceptions import DataNeededError, StorageError
-from qbeconometrics.results import IVResults, array_file, storage
+from qbeconometrics.results import IVResults, array_file, iv_results, storage
 from qbeconometrics.results.array_file import read_arrays, write_arrays
 
 
@@ -380,6 +380,18 @@ def test_what_cannot_be_stored_is_named(record_factory, model_factory, tmp_path)
     with pytest.raises(StorageError, match="sampler_settings/kernel is of the type builtin"):
         results.save(tmp_path / "fit.npz")
     assert os.listdir(tmp_path) == []
+
+
+def test_large_sums_are_left_out(fits, tmp_path, monkeypatch):
+    assert fits["linear_gmm"].record.moments.fourth is not None
+    monkeypatch.setattr(iv_results, "MOST_STORED_BYTES", 0)
+    fits["linear_gmm"].save(tmp_path / "fit.npz")
+    loaded = qb.load(tmp_path / "fit.npz")
+    assert loaded.record.moments.fourth is None
+    assert str(loaded.summary()) == str(fits["linear_gmm"].summary())
+    assert loaded.j_stat() == fits["linear_gmm"].j_stat()
+    with pytest.raises(DataNeededError, match="j_stat needs the QuasiBayesLinearGMM"):
+        loaded.j_stat("cue")
 
 
 def test_a_subclass_is_loaded_as_its_base(record_factory, model_factory, tmp_path):
