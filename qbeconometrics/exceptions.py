@@ -137,7 +137,7 @@ def refuse_unknown_keywords(keywords: Iterable[str], known: Iterable[str], calle
         if word not in known:
             other = OTHER_WORDS.get(word)
             hint = f" Did you mean {other!r}?" if other in known else suggestion(word, known)
-            if word in ELSEWHERE:
+            if word in ELSEWHERE and other not in known:
                 hint = f" {ELSEWHERE[word]}"
             raise UnknownKeywordError(
                 f"{caller} has no keyword {word!r}.{hint} It takes: {', '.join(known)}."

@@ -349,6 +349,11 @@ def test_other_models_refuse_them_in_words(card):
             build()
 
 
+def test_linearmodels_word_for_the_covariance_is_still_understood(card):
+    with pytest.raises(UnknownKeywordError, match="Did you mean 'cov_type'"):
+        QuasiBayesIV.from_formula(JUST, card).fit(weight_type="robust")
+
+
 def test_predictions_need_their_own_regressors(card):
     model = QuasiBayesIV.from_formula(FORMULA, card, absorb="region")
     fit = model.fit(**EXACT)
