@@ -12,6 +12,8 @@ from qbeconometrics.models.gmm import QuasiBayesGMM
 from qbeconometrics.models.iv import QuasiBayesIV
 from qbeconometrics.models.lp import QuasiBayesLP
 from qbeconometrics.models.m_estimation import QuasiBayesM
+from qbeconometrics.results.comparison import compare
+from qbeconometrics.results.storage import load
 from qbeconometrics.versions import show_versions
 
 __version__ = version("qbeconometrics")
@@ -23,8 +25,10 @@ __all__ = [
     "QuasiBayesM",
     "__version__",
     "calibrate_learning_rate",
+    "compare",
     "datasets",
     "exceptions",
+    "load",
     "losses",
     "moment_functions",
     "priors",

@@ -58,6 +58,14 @@ class MissingExtraError(QBEconometricsError, ImportError):
     """An optional dependency is not installed; the message names the extra."""
 
 
+class StorageError(QBEconometricsError, ValueError):
+    """A file cannot be loaded: damaged, changed, too large, or not one of this package."""
+
+
+class DataNeededError(QBEconometricsError, AttributeError):
+    """Results that were loaded from a file hold no rows, which the request needs."""
+
+
 class QBEconometricsWarning(UserWarning):
     """Root of every warning that this package issues."""
 
@@ -106,6 +114,14 @@ OTHER_WORDS = {
 }
 
 
+# What a word is for, where a model does not have it.
+ELSEWHERE = dict.fromkeys(
+    ("weights", "weight_type", "absorb"),
+    "Weights of rows and absorbed fixed effects are for linear moments: QuasiBayesIV, and "
+    "QuasiBayesGMM.from_formula.",
+)
+
+
 def suggestion(word: str, known: Iterable[str]) -> str:
     """Return ``" Did you mean 'x'?"`` for the nearest known word, or an empty string.
 
@@ -125,6 +141,8 @@ def refuse_unknown_keywords(keywords: Iterable[str], known: Iterable[str], calle
         if word not in known:
             other = OTHER_WORDS.get(word)
             hint = f" Did you mean {other!r}?" if other in known else suggestion(word, known)
+            if word in ELSEWHERE and other not in known:
+                hint = f" {ELSEWHERE[word]}"
             raise UnknownKeywordError(
                 f"{caller} has no keyword {word!r}.{hint} It takes: {', '.join(known)}."
             )

@@ -16,8 +16,7 @@ import qbeconometrics
 SOURCE = Path(qbeconometrics.__file__).parent
 TREE = Path(__file__).parent.parent
 EXTRAS = {
-    "plots", "arviz", "progress", "test", "docs", "bench", "dask", "parquet", "fixedeffects",
-    "compare",
+    "plots", "arviz", "progress", "test", "docs", "bench", "dask", "parquet", "compare",
 }  # fmt: skip
 # Optional, or slow to import: only functions that need one of these import it.
 NOT_IMPORTED = ("matplotlib", "arviz", "xarray", "statsmodels.api", "linearmodels")

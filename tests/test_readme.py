@@ -84,9 +84,12 @@ def test_the_comparison_in_the_readme_is_of_the_main_job():
         "CHANGELOG.md",
         "SECURITY.md",
         "docs/index.md",
+        "docs/comparison.md",
         "docs/identification.md",
         "docs/learning_rates.md",
         "docs/local_projections.md",
+        "docs/pictures.md",
+        "docs/storage.md",
     ],
 )
 def test_links_lead_somewhere(path):

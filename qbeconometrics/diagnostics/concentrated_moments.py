@@ -196,7 +196,7 @@ def concentrate(
             covariance = _covariance_from_statistic(statistic, rule, projection)
         else:
             covariance = _covariance_from_rows(rows, rule, weights, projection)
-            covariance *= rule.small_sample_factor(statistic.n, statistic.k)
+            covariance *= statistic.small_sample_factor(rule)
     return ConcentratedMoments(
         names=tuple(names),
         centre=statistic.basis.centre[list(endogenous)],
@@ -204,7 +204,7 @@ def concentrate(
         gram=columns.T @ (statistic.row_product / statistic.n) @ columns,
         covariance=covariance,
         n=statistic.n,
-        n_controls=projection.n_controls,
+        n_controls=projection.n_controls + statistic.df_absorbed,
         cov_type=rule.cov_type,
     )
 

@@ -92,6 +92,7 @@ def first_stage_moments(
     endogenous_names: Sequence[str],
     cov_type: str = "HC0",
     weights: RowWeights | None = None,
+    df_absorbed: int = 0,
 ) -> FirstStageMoments:
     """
     Reduce the rows of a linear instrumental-variable model to `FirstStageMoments`.
@@ -110,6 +111,8 @@ def first_stage_moments(
         Covariance of the first-stage coefficients. "HC1" is "HC0" times n / (n - q - l).
     weights : RowWeights, optional
         Weights of pairs of rows, for "HAC" and "cluster".
+    df_absorbed : int, optional
+        Controls that were partialled out of all columns before; they count among q.
 
     Returns
     -------
@@ -149,7 +152,7 @@ def first_stage_moments(
     if not np.isfinite(factor).all():
         _name_non_finite_column(blocks)
     _check_factor(factor, q, n_excluded, endogenous_names)
-    df_resid = nobs - m
+    df_resid = nobs - m - df_absorbed
     if cov_type == "nonrobust":
         residual_gram = factor[m:, m:].T @ factor[m:, m:]
         covariance = np.kron(residual_gram / df_resid, np.eye(n_excluded))
@@ -161,7 +164,7 @@ def first_stage_moments(
         residual_factor=np.ascontiguousarray(factor[m:, m:]),
         score_covariance=covariance,
         nobs=nobs,
-        n_controls=q,
+        n_controls=q + df_absorbed,
         cov_type=cov_type,
     )
 

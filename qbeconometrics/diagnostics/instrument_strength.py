@@ -35,6 +35,7 @@ def first_stage(
     cov_type: str = "HC0",
     centered: bool = False,
     weights: RowWeights | None = None,
+    df_absorbed: int = 0,
 ) -> pd.DataFrame:
     """
     First-stage statistics of a linear instrumental-variable model.
@@ -56,6 +57,8 @@ def first_stage(
         scores sum to zero exactly, so their centred and uncentred second moments are equal.
     weights : RowWeights, optional
         Weights of pairs of rows, for "HAC" and "cluster".
+    df_absorbed : int, optional
+        Controls that were partialled out of all columns before; they count among q.
 
     Returns
     -------
@@ -95,6 +98,7 @@ def first_stage(
         endogenous_names=endogenous_names,
         cov_type=cov_type,
         weights=weights,
+        df_absorbed=df_absorbed,
     )
     return first_stage_table(moments, endogenous_names=endogenous_names)
 

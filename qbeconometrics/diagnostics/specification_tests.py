@@ -52,6 +52,7 @@ def endogeneity_tests(
     endogenous: Sequence[int],
     rule: CovarianceRule,
     weights: RowWeights | None = None,
+    df_absorbed: int = 0,
 ) -> pd.DataFrame:
     """Test that the endogenous regressors are exogenous, given valid instruments.
 
@@ -93,7 +94,7 @@ def endogeneity_tests(
     added = _residual(first_stage, exog)
     total = float(np.sum(residual**2))
     fall = total - float(np.sum(_residual(residual, added) ** 2))
-    df_denom = n - k - p
+    df_denom = n - k - p - df_absorbed
     wu_hausman = fall / p / ((total - fall) / df_denom) if df_denom > 0 else np.nan
     durbin = n * fall / total
     scores = added * residual
@@ -104,7 +105,7 @@ def endogeneity_tests(
         S = total / n * (added.T @ added)
     else:
         S = scores.T @ scores if weights is None else pair_product(weights, scores)
-        S *= rule.small_sample_factor(n, k)
+        S *= rule.small_sample_factor(n, k + df_absorbed)
     robust = float(gap @ np.linalg.solve(S, gap))
     return pd.DataFrame(
         {

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from qbeconometrics.exceptions import InputError, check_choice
 
+from .absorbed_design import absorb_tables
+from .absorption import FixedEffects, level_codes
 from .columns import Table, read_table
 from .labels import (
     check_rows_belong_together,
@@ -38,6 +40,7 @@ from .refusals import (
     refuse_unmoved_regressors,
 )
 from .spans import (
+    Coordinates,
     constant_combination,
     coordinates_of,
     excluded_instruments,
@@ -45,6 +48,9 @@ from .spans import (
     outside_span,
     triangle_of,
 )
+from .weights import RowWeighting, repeat_rows, resolve_weighting
+
+FloatArray = NDArray[np.float64]
 
 MISSING_CHOICES = ("none", "drop", "raise")
 
@@ -55,6 +61,8 @@ class LinearDesign:
 
     The arrays are the design's own copies: C-ordered, float64, writable (compiled code asks for
     that) and never written to.
+
+    With weights or fixed effects the rows are transformed, as `weights` and `absorption` say.
 
     Attributes
     ----------
@@ -73,9 +81,9 @@ class LinearDesign:
         Positions in `instrument` of a smallest set that, with the exogenous regressors, spans
         `instrument`.
     constant : ndarray, shape (k,), or None
-        ``exog @ constant`` is one in every row; None if no combination is.
+        ``exog @ constant`` is one in every row (before any weighting); None if no combination is.
     column_means, column_sds : ndarray, shape (k,)
-        Of the columns of `exog`; standard deviations with ddof 0.
+        Of the columns of `exog`, weighted; standard deviations with ddof 0.
     endog_mean, endog_sd : float
     row_labels : pandas.Index or None
         Labels of the rows kept; None if no argument had labels.
@@ -83,6 +91,9 @@ class LinearDesign:
         Rows dropped because a value was missing.
     kept : ndarray of bool, shape (n + n_dropped,), or None
         Marks the rows kept; None if none was dropped.
+    weighting : RowWeighting or None
+    effects : FixedEffects or None
+        What was absorbed.
     """
 
     endog: NDArray[np.float64]
@@ -102,6 +113,13 @@ class LinearDesign:
     row_labels: pd.Index | None
     n_dropped: int
     kept: NDArray[np.bool_] | None
+    weighting: RowWeighting | None = None
+    effects: FixedEffects | None = None
+
+    @property
+    def df_absorbed(self) -> int:
+        """Coefficients that were absorbed."""
+        return self.effects.df if self.effects is not None else 0
 
 
 def check_linear_design(
@@ -113,6 +131,9 @@ def check_linear_design(
     endog_name: str | None = None,
     exog_names: Sequence[str] | None = None,
     instrument_names: Sequence[str] | None = None,
+    weights: object = None,
+    weight_type: str = "",
+    absorb: object = None,
 ) -> LinearDesign:
     """Check and copy the data of a linear regression with instruments.
 
@@ -131,6 +152,11 @@ def check_linear_design(
     exog_names, instrument_names : sequence of str, optional
         Names in place of those from pandas. Columns of arrays are named as in statsmodels:
         "y", "x1", "const"; instruments "z1", or as the regressor that they equal.
+    weights : array_like, shape (n,), optional
+    weight_type : str
+        One of `qbeconometrics.inputs.weights.WEIGHT_TYPES` where there are weights.
+    absorb : array_like, shape (n,) or (n, 2), optional
+        Levels of fixed effects; constant columns of `exog` and `instrument` go with them.
 
     Returns
     -------
@@ -163,25 +189,40 @@ def check_linear_design(
     ((1,), (1, 2))
     """
     check_choice(missing, MISSING_CHOICES, "missing")
-    outcome, regressors, instruments, labels = _read(
+    outcome, regressors, instruments = _read(
         endog, exog, instrument, endog_name, exog_names, instrument_names
     )
-    tables = [outcome, regressors]
-    if instruments is not regressors:
-        tables.append(instruments)
+    # One object where the regressors are their own instruments.
+    tables = (
+        [outcome, regressors] if instruments is regressors else [outcome, regressors, instruments]
+    )
+    data = len(tables)
+    if weights is not None:
+        tables.append(read_table(weights, "weights"))
+    if absorb is not None:
+        tables.append(level_codes(absorb))
+    labels = check_rows_belong_together(tables)
     refuse_infinite(tables, labels)
     kept = None
     if missing == "drop":
         kept = complete_rows(tables)
     else:
         refuse_missing(tables, labels)
-    n_dropped = 0
     if kept is not None:
         refuse_no_rows_left(tables, kept)
         tables = [replace(table, values=keep_rows(table.values, kept)) for table in tables]
         labels = labels[kept] if labels is not None else None
-        n_dropped = int(len(kept) - kept.sum())
-    return _checked_design(tables[0], tables[1], tables[-1], labels, kept, n_dropped)
+    weighting = None
+    if weights is not None:
+        weighting = resolve_weighting(tables[data], weight_type, labels)
+        if weighting.repeats is not None:
+            tables = repeat_rows(tables, weighting)
+            labels = labels.repeat(weighting.repeats) if labels is not None else None
+    effects = None
+    if absorb is not None:
+        scale = weighting.values if weighting and weighting.repeats is None else None
+        tables[:data], effects = absorb_tables(tables[:data], tables[-1], scale)
+    return _checked_design(tables[0], tables[1], tables[data - 1], labels, kept, weighting, effects)
 
 
 def _read(
@@ -191,8 +232,8 @@ def _read(
     endog_name: str | None,
     exog_names: Sequence[str] | None,
     instrument_names: Sequence[str] | None,
-) -> tuple[Table, Table, Table, pd.Index | None]:
-    """Copy, align and name the three arguments."""
+) -> tuple[Table, Table, Table]:
+    """Copy and name the three arguments."""
     outcome = read_table(endog, "endog")
     if outcome.values.shape[1] != 1:
         raise InputError(
@@ -201,14 +242,14 @@ def _read(
     regressors = read_table(exog, "exog")
     own = instrument is None or instrument is exog
     instruments = regressors if own else read_table(instrument, "instrument")
-    labels = check_rows_belong_together([outcome, regressors, instruments])
+    check_rows_belong_together([outcome, regressors, instruments])
     names = exog_labels(regressors, exog_names)
     outcome = replace(outcome, names=(endog_label(outcome, names, endog_name),))
     regressors = replace(regressors, names=names)
     if own:
-        return outcome, regressors, regressors, labels
+        return outcome, regressors, regressors
     names = instrument_labels(instruments, regressors, names, instrument_names)
-    return outcome, regressors, replace(instruments, names=names), labels
+    return outcome, regressors, replace(instruments, names=names)
 
 
 def _checked_design(
@@ -217,9 +258,11 @@ def _checked_design(
     instrument: Table,
     labels: pd.Index | None,
     kept: NDArray[np.bool_] | None,
-    n_dropped: int,
+    weighting: RowWeighting | None,
+    effects: FixedEffects | None,
 ) -> LinearDesign:
-    """Check rank and identification of finite, aligned tables."""
+    """Check rank and identification of finite, aligned tables, and weight their rows."""
+    n_dropped = int((~kept).sum()) if kept is not None else 0
     remark = f" (after dropping {n_dropped} rows with missing values)" if n_dropped else ""
     refuse_too_few_rows([exog] if instrument is exog else [exog, instrument], remark)
     if instrument is not exog:
@@ -235,13 +278,14 @@ def _checked_design(
     constant = constant_combination(coordinates)
     endogenous, excluded = _classify(design, constant)
     refuse_perfect_fit(design)
-    n_rows = len(outcome)
-    means, sds = means_and_sds(coordinates, coordinates.exog, n_rows)
-    endog_mean, endog_sd = means_and_sds(coordinates, coordinates.endog[:, None], n_rows)
+    rows = _weighted(outcome, exog.values, instrument.values, coordinates, weighting)
+    outcome, regressors, instruments, coordinates = rows
+    means, sds = means_and_sds(coordinates, coordinates.exog, len(outcome))
+    endog_mean, endog_sd = means_and_sds(coordinates, coordinates.endog[:, None], len(outcome))
     return LinearDesign(
         endog=outcome,
-        exog=exog.values,
-        instrument=instrument.values,
+        exog=regressors,
+        instrument=instruments,
         endog_name=endog.names[0] if endog.names else "y",
         exog_names=design.exog_names,
         instrument_names=design.instrument_names,
@@ -256,7 +300,26 @@ def _checked_design(
         row_labels=labels,
         n_dropped=n_dropped,
         kept=kept,
+        weighting=weighting,
+        effects=effects,
     )
+
+
+def _weighted(
+    endog: FloatArray,
+    exog: FloatArray,
+    instrument: FloatArray,
+    coordinates: Coordinates,
+    weighting: RowWeighting | None,
+) -> tuple[FloatArray, FloatArray, FloatArray, Coordinates]:
+    """Rows times the root of their weights, where they are not repeated instead."""
+    if weighting is None or weighting.repeats is not None:
+        return endog, exog, instrument, coordinates
+    root = np.sqrt(weighting.values)
+    endog, own = endog * root, instrument is exog
+    exog = exog * root[:, None]
+    instrument = exog if own else instrument * root[:, None]
+    return endog, exog, instrument, coordinates_of(endog, exog, instrument, ones=root)
 
 
 def _classify(

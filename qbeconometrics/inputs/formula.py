@@ -83,6 +83,7 @@ def build_blocks(
     *,
     missing: str = "drop",
     eval_env: patsy.EvalEnvironment | None = None,
+    usable: NDArray[np.bool_] | None = None,
 ) -> FormulaBlocks:
     """Evaluate a formula on a data frame.
 
@@ -100,6 +101,8 @@ def build_blocks(
     eval_env : patsy.EvalEnvironment, optional
         Where functions and variables that are not columns are looked up. None: patsy's own
         functions and ``np`` only.
+    usable : ndarray of bool, optional
+        Marks the rows of the data that may be kept.
 
     Raises
     ------
@@ -129,7 +132,7 @@ def build_blocks(
         sides = [side_terms(side) for side in _sides(text)]
         factors = _unique_factors(outcome, sides)
         refuse_unknown_names(factors, columns.frame, env)
-        kept = rows_to_keep(factors, columns, env, missing)
+        kept = rows_to_keep(factors, columns, env, missing, usable)
         with np.errstate(all="ignore"):
             endog, matrices, infos = _evaluate(outcome, sides, columns, env, kept)
     exog, instrument = _assemble(text, matrices)
@@ -257,11 +260,15 @@ def _outcome_factor(text: FormulaText) -> Any:
 
 
 def rows_to_keep(
-    factors: Sequence[Any], columns: PlainColumns, env: Any, missing: str
+    factors: Sequence[Any],
+    columns: PlainColumns,
+    env: Any,
+    missing: str,
+    usable: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.bool_]:
     """Mark the rows in which every factor of the formula has a value."""
     complete_env = environment_for_kept_rows(list(factors), env, Sample())
-    kept = np.ones(len(columns.frame), dtype=bool)
+    kept = np.ones(len(columns.frame), dtype=bool) if usable is None else usable.copy()
     emptiest, most = "", -1
     for factor in factors:
         absent = missing_rows(full_value(factor, complete_env, columns))

@@ -37,7 +37,10 @@ class Coordinates:
 
 
 def coordinates_of(
-    endog: NDArray[np.float64], exog: NDArray[np.float64], instrument: NDArray[np.float64]
+    endog: NDArray[np.float64],
+    exog: NDArray[np.float64],
+    instrument: NDArray[np.float64],
+    ones: NDArray[np.float64] | None = None,
 ) -> Coordinates:
     """Factor ``[1, instrument, exog, endog]`` in one pass over the rows.
 
@@ -46,8 +49,11 @@ def coordinates_of(
     endog : ndarray, shape (n,)
     exog : ndarray, shape (n, k)
     instrument : ndarray, shape (n, m)
+    ones : ndarray, shape (n,), optional
+        What stands for the column of ones in weighted rows: the roots of the weights.
     """
-    ones = np.broadcast_to(1.0, endog.shape)
+    if ones is None:
+        ones = np.broadcast_to(1.0, endog.shape)
     triangle = triangular_factor([ones, instrument, exog, endog])
     m = instrument.shape[1]
     return Coordinates(

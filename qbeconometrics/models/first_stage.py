@@ -35,6 +35,7 @@ def first_stage_of_design(
         cov_type=rule.cov_type,
         centered=rule.centered,
         weights=weights,
+        df_absorbed=design.df_absorbed,
     )
     critical = float("nan")
     if len(names) == 1 and np.isfinite(table["effective_f"].iloc[0]) and excluded.shape[1] > 1:
@@ -46,6 +47,7 @@ def first_stage_of_design(
                 endogenous_names=[*names, design.endog_name],
                 cov_type=rule.cov_type,
                 weights=weights,
+                df_absorbed=design.df_absorbed,
             ).score_covariance
             own = both[: excluded.shape[1], : excluded.shape[1]]
             critical = effective_f_critical_value(own, worst=worst_relative_bias(both))

@@ -20,6 +20,12 @@ LARGEST_INDEFINITE_SHARE = 0.01
 # A mode this close to the end of a uniform prior, in sds of the normal approximation, is at it.
 AT_EDGE = 0.01
 
+NO_INTERCEPT = (
+    "The instruments hold a constant but the regressors do not: no intercept is estimated."
+)
+# Range of a constant column once its weights are divided out.
+WEIGHTED_ROUNDING = 1e-12
+
 # Posterior sds beyond this many of the normal approximation's are noted.
 WIDE = 1.5
 
@@ -93,12 +99,34 @@ def edge_notes(names: list[str], posterior: NonlinearPosterior) -> list[str]:
 
 def intercept_notes(design: LinearDesign) -> list[str]:
     """Say that the instruments hold a constant which the equation does not have."""
-    if design.constant is not None or design.instrument is design.exog:
+    if design.constant is not None or design.instrument is design.exog or design.effects:
         return []
+    if design.weighting is not None and design.weighting.repeats is None:
+        root = np.sqrt(design.weighting.values)[:, None]
+        constant = np.ptp(design.instrument / root, axis=0) < WEIGHTED_ROUNDING
+        return [NO_INTERCEPT] if constant.any() else []
     constant = np.all(design.instrument == design.instrument[0], axis=0)
     if not constant.any():
         return []
-    return ["The instruments hold a constant but the regressors do not: no intercept is estimated."]
+    return [NO_INTERCEPT]
+
+
+def absorption_notes(design: LinearDesign) -> list[str]:
+    """Say what was absorbed, and how many rows the fixed effects fit exactly."""
+    effects = design.effects
+    if effects is None:
+        return []
+    found = [
+        f"Fixed effects of {effects.description} were taken out of all columns: "
+        f"{effects.df} coefficients, the constant among them."
+    ]
+    if effects.n_singletons:
+        plural = "rows are" if effects.n_singletons != 1 else "row is"
+        found.append(
+            f"{effects.n_singletons} {plural} fitted exactly by the fixed effects (singletons): "
+            "kept and counted in n, but they say nothing about the coefficients."
+        )
+    return found
 
 
 def width_notes(names: list[str], posterior: Posterior, drawn: Sample) -> list[str]:

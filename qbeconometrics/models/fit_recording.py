@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from qbeconometrics.models.row_weights import Dependence
 from qbeconometrics.moments.covariance import CovarianceRule
+from qbeconometrics.posterior.prior_marginals import prior_marginals
 from qbeconometrics.posterior.propriety import moments_exist
 from qbeconometrics.posterior.quasi_posterior import QuasiPosterior
 from qbeconometrics.results.fit_record import FitRecord
@@ -30,7 +31,7 @@ def record_fit(
 ) -> FitRecord:
     """Return draws in the units of the data, with names and sentences, and without rows.
 
-    For rows that may be correlated the sums that J needs go along, since groups are rows.
+    The sums that J needs and the first stage go along, so that results need no model.
     """
     basis = posterior.basis
     design = model.design
@@ -45,6 +46,7 @@ def record_fit(
     if dependence is not None:
         cov_kwds.update(dependence.options)
         notes = [*notes, dependence.note] if dependence.note else notes
+    weighting, effects = design.weighting, design.effects
     return FitRecord(
         draws=draws,
         log_density=drawn.log_density,
@@ -70,6 +72,7 @@ def record_fit(
         cov_kwds=cov_kwds,
         learning_rate=learning_rate,
         prior=model.prior.description,
+        prior_marginals=prior_marginals(model.prior),
         sampler=drawn.sampler,
         sampler_reason=drawn.reason,
         sampler_settings=drawn.settings,
@@ -78,7 +81,10 @@ def record_fit(
         tune=options.tune,
         interrupted=drawn.interrupted,
         notes=tuple(notes),
-        moments=posterior.moments if dependence is not None else None,
-        strength=None if dependence is None else model._strength(rule, dependence),
+        moments=posterior.moments,
+        strength=model._strength(rule, dependence),
         mode_cov=mode_cov,
+        weights=f"{weighting.kind} ({weighting.name})" if weighting else "",
+        absorbed=effects.description if effects else "",
+        df_absorbed=design.df_absorbed,
     )

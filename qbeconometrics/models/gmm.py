@@ -185,7 +185,7 @@ class QuasiBayesGMM(UserMoments, Model):  # type: ignore[misc]
         formula : str
             ``"y ~ x1 + x2 | z1 + z2"``: regressors, then all instruments, as in `QuasiBayesIV`.
         data : DataFrame or dict of columns
-        prior, missing, eval_env
+        prior, missing, eval_env, weights, weight_type, absorb
             As in ``QuasiBayesIV.from_formula``; the default prior is the same.
 
         Examples

@@ -9,6 +9,7 @@ import numpy as np
 from qbeconometrics.models.row_weights import Dependence
 from qbeconometrics.moments.covariance import CovarianceRule
 from qbeconometrics.posterior.nonlinear import NonlinearPosterior, nonlinear_moments_exist
+from qbeconometrics.posterior.prior_marginals import prior_marginals
 from qbeconometrics.results.fit_record import FitRecord
 from qbeconometrics.sampling.options import SampleOptions
 from qbeconometrics.sampling.run import Sample
@@ -55,6 +56,7 @@ def gmm_record(
         cov_kwds={"centered": rule.centered, **chosen},
         learning_rate=learning_rate,
         prior=model.prior.description,
+        prior_marginals=prior_marginals(model.prior),
         sampler=drawn.sampler,
         sampler_reason=drawn.reason,
         sampler_settings=drawn.settings,

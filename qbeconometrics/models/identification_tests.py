@@ -80,7 +80,7 @@ class IdentifiedModel(LinearMomentsModel):
         weights = dependence.weights if dependence else None
         return first_stage_of_design(self.design, rule, weights)
 
-    def _strength(self, rule: CovarianceRule, dependence: Dependence) -> pd.DataFrame | str:
+    def _strength(self, rule: CovarianceRule, dependence: Dependence | None) -> pd.DataFrame | str:
         """First stage for the record of a fit, or the reason why there is none."""
         try:
             return self._first_stage(rule, dependence)
@@ -142,7 +142,7 @@ class IdentifiedModel(LinearMomentsModel):
                 "the model is exactly identified: there are no over-identifying restrictions"
             )
         sargan = self.j_stat(cov_type="nonrobust", centered=False)
-        basmann = sargan.value * (n - m) / (n - sargan.value)
+        basmann = sargan.value * (n - m - self.design.df_absorbed) / (n - sargan.value)
         tests = {"sargan": sargan, "basmann": JStatistic.of(basmann, sargan.df)}
         for weight, name in (("two-step", "j"), ("cue", "cue")):
             for centered, word in ((False, "uncentered"), (True, "centered")):
@@ -223,6 +223,7 @@ class IdentifiedModel(LinearMomentsModel):
             endogenous=self.design.endogenous,
             rule=rule,
             weights=dependence.weights if dependence else None,
+            df_absorbed=self.design.df_absorbed,
         )
 
     def robust_set(

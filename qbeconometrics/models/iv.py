@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import patsy
@@ -11,9 +12,18 @@ from qbeconometrics.exceptions import FormulaError, refuse_unknown_keywords
 from qbeconometrics.inputs.design import LinearDesign, check_linear_design
 from qbeconometrics.inputs.formula import FormulaBlocks, build_blocks
 from qbeconometrics.inputs.formula_checks import as_frame
+from qbeconometrics.inputs.side_columns import complete_side_rows, side_columns
+from qbeconometrics.inputs.weights import check_weight_type
 from qbeconometrics.models.identification_tests import IdentifiedModel
+from qbeconometrics.moments.covariance import CovarianceRule, parse_covariance
+from qbeconometrics.moments.linear import LinearMomentStatistic, ScaledRows
 from qbeconometrics.priors import PriorLike
 from qbeconometrics.results.iv_results import IVResults
+
+# A profile is some eighty minimisations of about fifty evaluations.
+PROFILE_EVALUATIONS = 4_000
+
+ROW_KEYWORDS = ("weights", "weight_type", "absorb")
 
 
 class QuasiBayesIV(IdentifiedModel):
@@ -37,10 +47,33 @@ class QuasiBayesIV(IdentifiedModel):
     missing : {"none", "drop", "raise"}
         What to do with rows that have NaN: refuse ("none" and "raise") or drop and count.
 
+    weights : array_like, shape (n,), optional
+        One positive weight a row. What it means is for `weight_type` to say.
+    weight_type : {"analytic", "frequency", "probability"}, optional
+        Needed with `weights`; Stata's "aweight", "fweight" and "pweight" are understood.
+
+        * "analytic": the row is a mean of that many observations, so its error variance is
+          inverse to the weight. Rows are multiplied by the root of the weight; n, and with it the
+          degrees of freedom, is the number of rows. Scaling all weights changes nothing. S under
+          "nonrobust" takes the variances to be as stated; under the other rules the moments are
+          those of weighted rows.
+        * "frequency": the row stands for that many equal rows. Everything, n, S and degrees of
+          freedom, is as if they were written out. Whole numbers. Refused with "HAC", which needs
+          one row a period; clusters hold all copies of a row.
+        * "probability": the inverse of the probability that the row was sampled. Moments and S are
+          those of "analytic", n is the number of rows, and "nonrobust" is refused.
+    absorb : array_like, shape (n,) or (n, 2), optional
+        One or two fixed effects, taken out of all columns (weighted, if there are weights) before
+        the moments are formed. The constant goes with them. "HC1" and the degrees of freedom
+        count their rank; the summary says how many rows they fit exactly. The default prior is on
+        the scale of what is left. Predictions leave them out.
+
     Raises
     ------
     InputError
         If the data cannot be used; the message names the column or row.
+    OptionError
+        If `weight_type` is missing or unknown.
 
     Notes
     -----
@@ -68,11 +101,22 @@ class QuasiBayesIV(IdentifiedModel):
         instrument: ArrayLike | None = None,
         prior: PriorLike = None,
         missing: str = "none",
+        weights: ArrayLike | None = None,
+        weight_type: str | None = None,
+        absorb: Any = None,
         **unknown: Any,
     ):
-        known = ("endog", "exog", "instrument", "prior", "missing")
+        known = ("endog", "exog", "instrument", "prior", "missing", *ROW_KEYWORDS)
         refuse_unknown_keywords(unknown, known, "QuasiBayesIV")
-        design = check_linear_design(endog, exog, instrument, missing=missing)
+        design = check_linear_design(
+            endog,
+            exog,
+            instrument,
+            missing=missing,
+            weights=weights,
+            weight_type=check_weight_type(weights, weight_type),
+            absorb=absorb,
+        )
         self._prepare(design, prior, kept=design.kept, n_dropped=design.n_dropped)
 
     @classmethod
@@ -83,6 +127,9 @@ class QuasiBayesIV(IdentifiedModel):
         prior: PriorLike = None,
         missing: str = "drop",
         eval_env: patsy.EvalEnvironment | int = 0,
+        weights: Any = None,
+        weight_type: str | None = None,
+        absorb: Any = None,
         **unknown: Any,
     ) -> QuasiBayesIV:
         """Build a model from a formula and a data frame.
@@ -100,6 +147,13 @@ class QuasiBayesIV(IdentifiedModel):
             Rows with a missing value in any block are dropped and counted, or refused.
         eval_env : patsy.EvalEnvironment or int
             Where functions in the formula are looked up; 0 is the caller.
+        weights : str, Series or array_like, optional
+            A column of `data`, a Series with its labels, or one value for each of its rows. Rows
+            without a weight are treated as `missing` says.
+        weight_type : {"analytic", "frequency", "probability"}, optional
+            As in `QuasiBayesIV`.
+        absorb : str, list of str, Series, DataFrame or array_like, optional
+            One or two columns of levels of fixed effects, given like `weights`.
 
         Returns
         -------
@@ -120,13 +174,24 @@ class QuasiBayesIV(IdentifiedModel):
         >>> model.exog_names
         ['Intercept', 'exper', 'educ']
         """
-        refuse_unknown_keywords(
-            unknown, ("prior", "missing", "eval_env"), "QuasiBayesIV.from_formula"
-        )
+        known = ("prior", "missing", "eval_env", *ROW_KEYWORDS)
+        refuse_unknown_keywords(unknown, known, "QuasiBayesIV.from_formula")
+        kind = check_weight_type(weights, weight_type)
         if not isinstance(eval_env, patsy.EvalEnvironment):
             eval_env = patsy.EvalEnvironment.capture(int(eval_env) + 1)
-        blocks = build_blocks(formula, data, missing=missing, eval_env=eval_env)
-        design = check_linear_design(blocks.endog, blocks.exog, blocks.instrument)
+        frame = as_frame(data)
+        given = {"weights": weights, "absorb": absorb}
+        beside = {
+            role: side_columns(values, role, frame)
+            for role, values in given.items()
+            if values is not None
+        }
+        usable = complete_side_rows(beside, missing)
+        blocks = build_blocks(formula, data, missing=missing, eval_env=eval_env, usable=usable)
+        kept_beside = {role: table[blocks.kept] for role, table in beside.items()}
+        design = check_linear_design(
+            blocks.endog, blocks.exog, blocks.instrument, weight_type=kind, **kept_beside
+        )
         _refuse_endogenous_instruments(formula, blocks, design)
         model = cls.__new__(cls)
         model._prepare(
@@ -136,9 +201,19 @@ class QuasiBayesIV(IdentifiedModel):
             kept=blocks.kept,
             n_dropped=blocks.n_dropped,
             # For the columns of groups, which are named only when a fit is asked for.
-            frame=as_frame(data).copy(deep=False),
+            frame=frame.copy(deep=False),
         )
         return model
+
+    def moments_of_criterion(
+        self, cov_type: str = "HC0", cov_kwds: Mapping[str, Any] | None = None
+    ) -> tuple[LinearMomentStatistic, ScaledRows | None, CovarianceRule]:
+        """Sums, rows and rule from which the continuously updated criterion is computed."""
+        rule = parse_covariance(cov_type, cov_kwds)
+        statistic, rows = self._moments(
+            rule, self._dependence(rule), "cue-nodet", "auto", PROFILE_EVALUATIONS
+        )
+        return statistic, rows, rule
 
 
 def _refuse_endogenous_instruments(

@@ -19,6 +19,7 @@ from qbeconometrics.exceptions import (
 from qbeconometrics.inputs.design import LinearDesign
 from qbeconometrics.inputs.formula import RegressorRecipe, exog_for_prediction
 from qbeconometrics.models.fit_notes import (
+    absorption_notes,
     intercept_notes,
     refuse_indefinite_covariance,
     tail_notes,
@@ -323,6 +324,7 @@ class LinearMomentsModel(MomentSums, Model):  # type: ignore[misc]
         notes = [
             *drawn.notes,
             *intercept_notes(self.design),
+            *absorption_notes(self.design),
             *tail_notes(drawn),
             *width_notes(self.exog_names, posterior, drawn),
             *self._identification_notes(posterior, drawn, rule, dependence, quasi_likelihood),
@@ -350,12 +352,21 @@ class LinearMomentsModel(MomentSums, Model):  # type: ignore[misc]
         """Sentences on weak identification; none for models without endogenous regressors."""
         return []
 
-    def _strength(self, rule: CovarianceRule, dependence: Dependence) -> pd.DataFrame | str | None:
+    def _strength(
+        self, rule: CovarianceRule, dependence: Dependence | None
+    ) -> pd.DataFrame | str | None:
         """First stage for the record of a fit; None for models that have none."""
         return None
 
     def predict(self, params: ArrayLike, exog: ArrayLike | None = None) -> FloatArray:
-        """Return ``exog @ params``; `exog` (n, k) is by default the model's own."""
+        """Return ``exog @ params``; `exog` (n, k) is by default the model's own.
+
+        Absorbed fixed effects are left out.
+        """
+        if exog is None and (self.design.weighting or self.design.effects):
+            raise InputError(
+                "the model's own regressors are weighted or without their fixed effects: give exog"
+            )
         matrix = self.design.exog if exog is None else np.asarray(exog, dtype=float)
         coefficients = np.asarray(params, dtype=float)
         k = self.design.exog.shape[1]

@@ -10,6 +10,7 @@ from qbeconometrics.models.fit_notes import tail_notes, width_notes
 from qbeconometrics.moments.covariance import CovarianceRule
 from qbeconometrics.posterior.gibbs import GibbsPosterior
 from qbeconometrics.posterior.nonlinear import NonlinearPosterior
+from qbeconometrics.posterior.prior_marginals import prior_marginals
 from qbeconometrics.results.fit_record import FitRecord
 from qbeconometrics.sampling.options import SampleOptions
 from qbeconometrics.sampling.run import Sample
@@ -60,6 +61,7 @@ def m_record(
         cov_kwds={} if rule is None else {"centered": rule.centered},
         learning_rate=learning_rate,
         prior=model.prior.description,
+        prior_marginals=prior_marginals(model.prior),
         sampler=drawn.sampler,
         sampler_reason=drawn.reason,
         sampler_settings=drawn.settings,

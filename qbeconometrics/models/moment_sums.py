@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from qbeconometrics.exceptions import OptionError
 from qbeconometrics.inputs.design import LinearDesign
+from qbeconometrics.inputs.weights import refuse_rule
 from qbeconometrics.models.row_weights import Dependence, RowsOfModel, resolve_dependence
 from qbeconometrics.moments.basis import MomentBasis, basis_from_triangle
 from qbeconometrics.moments.cost import choose_form, fits_memory, statistic_numbers
@@ -49,12 +50,17 @@ class MomentSums:
             self.design.instrument,
             self._basis,
             with_fourth=False,
+            df_absorbed=self.design.df_absorbed,
         )
 
     @cached_property
     def _fourth_order(self) -> LinearMomentStatistic:
         return linear_moment_statistic(
-            self.design.endog, self.design.exog, self.design.instrument, self._basis
+            self.design.endog,
+            self.design.exog,
+            self.design.instrument,
+            self._basis,
+            df_absorbed=self.design.df_absorbed,
         )
 
     @cached_property
@@ -68,17 +74,27 @@ class MomentSums:
         )
 
     def _dependence(self, rule: CovarianceRule) -> Dependence | None:
-        """Weights of pairs of rows; None if the rule takes rows as independent."""
+        """Weights of pairs of rows; None if the rule takes rows as independent.
+
+        Raises
+        ------
+        OptionError
+            If the rule does not go with the weights of the rows.
+        """
+        design, weighting = self.design, self.design.weighting
+        if weighting is not None:
+            refuse_rule(rule.cov_type, weighting.kind)
         if not rule.is_dependent:
             return None
-        design = self.design
+        repeats = weighting.repeats if weighting is not None else None
         rows = RowsOfModel(
-            n=len(design.endog),
+            n=len(design.endog) if repeats is None else len(repeats),
             m=design.instrument.shape[1],
             k=design.exog.shape[1],
-            labels=design.row_labels,
+            labels=design.row_labels if weighting is None else weighting.labels,
             kept=self._kept,
             frame=self._frame,
+            repeats=repeats,
         )
         return resolve_dependence(
             rule,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -41,6 +41,8 @@ class RowsOfModel:
         Marks the rows kept among the original ones; None if no row was dropped.
     frame : DataFrame or None
         The data of a formula.
+    repeats : ndarray of int, shape (n,), or None
+        How often each row stands in the design, where frequencies repeat it.
     first_step, what_moments, what_fewer : str
     """
 
@@ -50,6 +52,7 @@ class RowsOfModel:
     labels: pd.Index | None
     kept: NDArray[np.bool_] | None
     frame: pd.DataFrame | None = None
+    repeats: NDArray[np.intp] | None = None
     first_step: str = "two-stage least squares"
     what_moments: str = "moments, one an instrument"
     what_fewer: str = "instruments"
@@ -138,6 +141,10 @@ def _clusters(rule: CovarianceRule, rows: RowsOfModel) -> Dependence:
     groups = read_groups(
         rule.groups, labels=rows.labels, kept=rows.kept, n=rows.n, frame=rows.frame
     )
+    if rows.repeats is not None:
+        # All copies of a row are in its cluster.
+        repeated = tuple(np.repeat(codes, rows.repeats) for codes in groups.codes)
+        groups = replace(groups, codes=repeated)
     # Sums over clusters that add up to zero have one dimension less.
     spare = int(rule.centered or m == rows.k)
     fewest = min(groups.counts)

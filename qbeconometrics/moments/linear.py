@@ -72,6 +72,8 @@ class LinearMomentStatistic:
         where it is `cross`.
     weight_total : float or None
         Sum of the weights of all pairs of rows; None for independent rows, where it is n.
+    df_absorbed : int
+        Coefficients that were taken out of the rows before; they count with k for "HC1".
     """
 
     basis: MomentBasis
@@ -85,6 +87,7 @@ class LinearMomentStatistic:
     dependence: str | None = None
     weighted_cross: FloatArray | None = None
     weight_total: float | None = None
+    df_absorbed: int = 0
 
     @property
     def k(self) -> int:
@@ -95,6 +98,10 @@ class LinearMomentStatistic:
     def m(self) -> int:
         """Number of moments."""
         return self.cross.shape[0]
+
+    def small_sample_factor(self, rule: CovarianceRule) -> float:
+        """Return the factor on S."""
+        return rule.small_sample_factor(self.n, self.k + self.df_absorbed)
 
 
 def scale_rows(
@@ -132,6 +139,7 @@ def linear_moment_statistic(
     basis: MomentBasis,
     *,
     with_fourth: bool = True,
+    df_absorbed: int = 0,
 ) -> LinearMomentStatistic:
     """Add up the statistic over blocks of rows.
 
@@ -143,6 +151,8 @@ def linear_moment_statistic(
     basis : MomentBasis
     with_fourth : bool
         Whether to form the fourth-order sums, which only the HC rules need.
+    df_absorbed : int
+        Coefficients that were taken out of the rows before.
     """
     n, k = exog.shape
     m = instrument.shape[1]
@@ -168,7 +178,15 @@ def linear_moment_statistic(
         if fourth is not None:
             fourth += _pair_products(w) @ _pair_products(z).T
     return LinearMomentStatistic(
-        basis, n, cross, instrument_product, row_product, row_sum, score_product, fourth
+        basis,
+        n,
+        cross,
+        instrument_product,
+        row_product,
+        row_sum,
+        score_product,
+        fourth,
+        df_absorbed=df_absorbed,
     )
 
 
@@ -306,7 +324,7 @@ def covariance_statistic(statistic: LinearMomentStatistic, rule: CovarianceRule)
                 left[row][:, first] * right[column][:, second]
                 + left[row][:, second] * right[column][:, first]
             )
-    return tensor * rule.small_sample_factor(n, statistic.k)
+    return tensor * statistic.small_sample_factor(rule)
 
 
 def covariance_at_centre(statistic: LinearMomentStatistic, rule: CovarianceRule) -> FloatArray:
@@ -317,7 +335,7 @@ def covariance_at_centre(statistic: LinearMomentStatistic, rule: CovarianceRule)
     if rule.centered:
         mean, half = (part[:, 0] for part in _mean_parts(statistic))
         S = S - np.outer(mean, half) - np.outer(half, mean)
-    return S * rule.small_sample_factor(statistic.n, statistic.k)
+    return S * statistic.small_sample_factor(rule)
 
 
 def _mean_parts(statistic: LinearMomentStatistic) -> tuple[FloatArray, FloatArray]:

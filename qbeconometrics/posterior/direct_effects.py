@@ -55,7 +55,7 @@ def add_direct_effects(
             statistic, score_product=variance[0, 0] * n * product, fourth=fourth, dependence=None
         )
         rule = CovarianceRule("HC0")
-    extra = extra * (n / rule.small_sample_factor(n, statistic.k))
+    extra = extra * (n / statistic.small_sample_factor(rule))
     score_product, fourth_sums = statistic.score_product, statistic.fourth
     if score_product is not None:
         score_product = score_product + extra

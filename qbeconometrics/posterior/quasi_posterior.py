@@ -235,7 +235,7 @@ def build_quasi_posterior(
             residual_variance_matrix(statistic, rule),
         )
     elif rows is not None and not rule.is_dependent:
-        factor = rule.small_sample_factor(n, k)
+        factor = statistic.small_sample_factor(rule)
         centering = factor / (learning_rate * n) if rule.centered else 0.0
         form["rows"] = (rows.residual, rows.regressor, rows.instrument, factor / n, centering)
     elif statistic.fourth is not None:

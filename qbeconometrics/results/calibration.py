@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from qbeconometrics.plots import plot_coverage
+from qbeconometrics.plots.coverage import plot_coverage
 
 FloatArray = NDArray[np.float64]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from qbeconometrics.plots import BAND_COLOUR, COLOUR, import_pyplot
+from qbeconometrics.plots.style import BAND_COLOUR, COLOUR, import_pyplot
 
 
 @dataclass(frozen=True, slots=True, eq=False)

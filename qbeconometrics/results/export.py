@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from qbeconometrics.exceptions import MissingExtraError
 from qbeconometrics.results.fit_record import FitRecord
@@ -72,6 +73,15 @@ def to_arviz(record: FitRecord) -> Any:
         return to_datatree(record)
     groups = _groups(record, _import_extra("xarray", "to_arviz"))
     return arviz.InferenceData(attrs=_attributes(record), **groups)
+
+
+def to_frame(record: FitRecord) -> pd.DataFrame:
+    """Return the draws (chain * draw, parameter) with a row label for chain and draw."""
+    n_chains, n_draws, k = record.draws.shape
+    index = pd.MultiIndex.from_product([range(n_chains), range(n_draws)], names=["chain", "draw"])
+    return pd.DataFrame(
+        record.draws.reshape(-1, k).copy(), index=index, columns=list(record.param_names)
+    )
 
 
 def variable_names(param_names: tuple[str, ...]) -> list[str]:

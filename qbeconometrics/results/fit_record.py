@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from qbeconometrics.diagnostics.overidentification import JStatistic
 from qbeconometrics.exceptions import InputError
 from qbeconometrics.moments.linear import LinearMomentStatistic
 
@@ -65,9 +67,13 @@ class FitRecord:
     notes : tuple of str
         Sentences collected before sampling ended.
     moments : LinearMomentStatistic or None
-        Sums that J is computed from under "HAC" and "cluster"; None: the model is asked.
+        Sums that J is computed from where moments are linear; None: the model is asked.
     strength : DataFrame, str or None
-        The first stage under "HAC" and "cluster", or why there is none; None: the model is asked.
+        The first stage under the covariance of the fit, or why there is none; None: the model is
+        asked.
+    j : JStatistic, str or None
+        J with a two-step weight where it needs rows, or why there is none; None: the model is
+        asked. Filled when results are saved.
     n_moments : int or None
         Moment conditions, where they are not instruments.
     modes, mode_log_density : ndarray or None
@@ -76,6 +82,16 @@ class FitRecord:
         Covariance of the normal approximation at the mode, shape (parameter, parameter).
     loss : str or None
         Name of the loss, where there is one.
+    weights : str
+        Kind and name of the weights of the rows, such as "analytic (perwt)".
+    absorbed : str
+        Fixed effects with their numbers of levels, such as "state (51)".
+    df_absorbed : int
+        Coefficients that these stand for.
+    prior_marginals : ndarray, shape (parameter, 3), or None
+        Location, scale and degrees of freedom; see `posterior.prior_marginals`.
+    fitted : str
+        Local time of the fit, such as "2026-11-21T16:00:00".
 
     Raises
     ------
@@ -117,6 +133,12 @@ class FitRecord:
     mode_log_density: FloatArray | None = None
     mode_cov: FloatArray | None = None
     loss: str | None = None
+    weights: str = ""
+    absorbed: str = ""
+    df_absorbed: int = 0
+    prior_marginals: FloatArray | None = None
+    j: JStatistic | str | None = None
+    fitted: str = field(default_factory=lambda: datetime.now().isoformat(timespec="seconds"))
 
     def __post_init__(self) -> None:
         k = len(self.param_names)
@@ -131,6 +153,7 @@ class FitRecord:
             "exact_mean": (self.exact_mean, (k,)),
             "exact_cov": (self.exact_cov, (k, k)),
             "mode_cov": (self.mode_cov, (k, k)),
+            "prior_marginals": (self.prior_marginals, (k, 3)),
         }
         for name, (array, shape) in shapes.items():
             if array is not None and array.shape != shape:

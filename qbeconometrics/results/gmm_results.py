@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from qbeconometrics.exceptions import OptionError, QBEconometricsError
+from qbeconometrics.exceptions import NumericalError, OptionError, QBEconometricsError
 from qbeconometrics.posterior.resolved_prior import ResolvedPrior
 from qbeconometrics.posterior.target import Posterior
 from qbeconometrics.results.fit_record import FitRecord
@@ -85,6 +86,12 @@ class GMMResults(PriorResults):
         object
             With ``value``, ``df`` and ``pvalue``.
         """
+        kept = self.record.j
+        same = centered is None or centered == self.record.cov_kwds.get("centered")
+        if kept is not None and weight == "two-step" and same:
+            if isinstance(kept, str):
+                raise NumericalError(kept)
+            return kept
         return self.model.j_stat(
             weight=weight,
             cov_type=self.record.cov_type,
@@ -118,6 +125,16 @@ class GMMResults(PriorResults):
         notes = [*notes, *self._mode_notes()]
         return [("Moments", str(self.record.n_moments)), *rows, ("Modes", str(len(modes)))], notes
 
+    def _stored_parts(self) -> dict[str, Any]:
+        """The record with J, which needs the rows."""
+        record = self.record
+        if record.j is None and record.n_moments != len(record.param_names):
+            try:
+                record = replace(record, j=self.j_stat())
+            except QBEconometricsError as error:
+                record = replace(record, j=str(error))
+        return {"record": record}
+
     def _mode_notes(self) -> list[str]:
         modes = self.modes
         if len(modes) < 2:
@@ -135,7 +152,7 @@ class GMMResults(PriorResults):
         """Row of the summary's head, and a note if J could not be computed."""
         if self.record.n_moments == len(self.record.param_names):
             return [("J", "exactly identified")], []
-        if not hasattr(self.model, "j_stat"):
+        if self.record.j is None and not hasattr(self.model, "j_stat"):
             return [], []
         try:
             statistic = self.j_stat()

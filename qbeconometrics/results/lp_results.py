@@ -364,7 +364,8 @@ class LPResults(PosteriorResults):
         """Not available: responses are differences between predictions."""
         raise OptionError("local projections trace responses and do not predict; see irf")
 
-    # -- helpers ------------------------------------------------------------------------------
+    def _stored_parts(self) -> dict[str, Any]:
+        return {**super()._stored_parts(), "paths": self.paths}
 
     @cached_property
     def paths_only(self) -> LPResults:
@@ -392,8 +393,7 @@ class LPResults(PosteriorResults):
         return self._cube[:, start : start + states]
 
     def _interval(self, values: FloatArray, alpha: float) -> pd.DataFrame:
-        alpha = check_probability(alpha, "alpha")
-        return interval_table(values, alpha, self.paths.path_index())
+        return interval_table(values, check_probability(alpha, "alpha"), self.paths.path_index())
 
     def _table(self, draws: FloatArray, alpha: float, method: str, family: str, **law: Any) -> Any:
         return path_table(draws, self.paths, alpha=alpha, method=method, family=family, **law)

@@ -167,6 +167,8 @@ def leading_parameters(record: FitRecord, n: int) -> FitRecord:
         mode=record.mode[:n],
         exact_mean=None if exact_mean is None else exact_mean[:n],
         exact_cov=None if exact_cov is None else exact_cov[:n, :n],
+        prior_marginals=None,
+        mode_cov=None,
     )
 
 

@@ -18,8 +18,10 @@ from qbeconometrics.diagnostics import convergence
 from qbeconometrics.diagnostics.credible_intervals import eti, hdi
 from qbeconometrics.diagnostics.multivariate_ess import MultivariateEss, multivariate_ess
 from qbeconometrics.exceptions import NumericalError, check_choice
-from qbeconometrics.results import export, probability
+from qbeconometrics.results import probability
+from qbeconometrics.results.exported import Exported
 from qbeconometrics.results.fit_record import FitRecord
+from qbeconometrics.results.pictured import Pictured
 from qbeconometrics.results.prediction import prediction_matrix
 from qbeconometrics.results.reliability import (
     Finding,
@@ -31,7 +33,7 @@ from qbeconometrics.results.summary_tables import build_summary
 FloatArray = NDArray[np.float64]
 
 
-class PosteriorResults(Results):  # type: ignore[misc]
+class PosteriorResults(Pictured, Exported, Results):  # type: ignore[misc]
     """Posterior draws of one fit and what is read from them.
 
     Parameters
@@ -227,8 +229,8 @@ class PosteriorResults(Results):  # type: ignore[misc]
 
     @property
     def df_resid(self) -> float:
-        """Observations less coefficients."""
-        return float(self.record.nobs - len(self.record.param_names))
+        """Observations less coefficients, absorbed ones among them."""
+        return float(self.record.nobs - len(self.record.param_names) - self.record.df_absorbed)
 
     @property
     def tvalues(self) -> pd.Series:
@@ -303,17 +305,6 @@ class PosteriorResults(Results):  # type: ignore[misc]
         """
         return build_summary(self, alpha=convergence.check_probability(alpha, "alpha"))
 
-    def to_datatree(self) -> Any:
-        """Draws as an ``xarray.DataTree`` with groups ``posterior`` and ``sample_stats``.
-
-        ArviZ 1.0 and later takes it as it is; for ArviZ 0.x use `to_arviz`.
-        """
-        return export.to_datatree(self.record)
-
-    def to_arviz(self) -> Any:
-        """Draws for the installed ArviZ: InferenceData below 1.0, a DataTree from 1.0 on."""
-        return export.to_arviz(self.record)
-
     def findings(self) -> list[Finding]:
         """What makes the results unreliable: warning class and sentence, in the summary too."""
         found = sampler_findings(self.record)
@@ -348,9 +339,6 @@ class PosteriorResults(Results):  # type: ignore[misc]
             f"{k} parameter{'s' * (k != 1)}, {self.record.nobs} observations, "
             f"{chains} x {draws} draws by {self.record.sampler!r}>"
         )
-
-    def _repr_html_(self) -> str:
-        return str(self.summary().as_html())
 
     @cached_property
     def _ess(self) -> pd.DataFrame:

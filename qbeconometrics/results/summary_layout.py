@@ -14,6 +14,7 @@ from statsmodels.iolib.summary import Summary
 from statsmodels.iolib.table import Cell, SimpleTable
 
 WIDTH = 100
+NARROWEST_NOTES = 60
 SIGNIFICANT_DIGITS = 3
 MOST_DECIMALS = 6
 LARGEST_FIXED = 1e7
@@ -60,6 +61,7 @@ class PosteriorSummary(Summary):  # type: ignore[misc]
         self.tables = list(tables)
         self.notes = list(notes)
         width = max(len(line) for line in str(self.tables[-1]).splitlines())
+        width = max(width, NARROWEST_NOTES)
         lines = ["Notes:"] if self.notes else []
         for number, note in enumerate(self.notes, start=1):
             mark = f"[{number}] "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -60,7 +60,7 @@ def build_summary(results: PosteriorResults, alpha: float) -> PosteriorSummary:
 
 def left_rows(record: FitRecord) -> list[Row]:
     """What was fitted, and when."""
-    now = time.localtime()
+    fitted = datetime.fromisoformat(record.fitted)
     chains, draws, _ = record.draws.shape
     return [
         ("Dep. Variable", record.endog_name),
@@ -73,12 +73,14 @@ def left_rows(record: FitRecord) -> list[Row]:
             else []
         ),
         *dependence_rows(record.cov_kwds),
+        *([("Weights", record.weights)] if record.weights else []),
+        *([("Absorbed", record.absorbed)] if record.absorbed else []),
         ("Learning rate", f"{record.learning_rate:.4g}"),
         ("Prior", prior_label(record.prior)),
         ("Sampler", record.sampler),
         ("Draws x chains", f"{draws} x {chains}"),
-        ("Date", time.strftime("%a, %d %b %Y", now)),
-        ("Time", time.strftime("%H:%M:%S", now)),
+        ("Date", f"{fitted:%a, %d %b %Y}"),
+        ("Time", f"{fitted:%H:%M:%S}"),
     ]
 
 

@@ -60,6 +60,16 @@ def test_arviz_reads_it(results):
     np.testing.assert_allclose(table.filter(like="hdi"), interval, rtol=1e-10)
 
 
+def test_a_netcdf_file_opens_in_the_installed_arviz(results, tmp_path):
+    path = tmp_path / "fit.nc"
+    results.to_datatree().to_netcdf(path, engine="h5netcdf")
+    opened = arviz.from_netcdf(path)
+    np.testing.assert_array_equal(opened["posterior"]["educ"], results.draws[..., 3])
+    np.testing.assert_array_equal(opened["sample_stats"]["lp"], results.record.log_density)
+    table = arviz.summary(opened, kind="diagnostics", round_to="none")
+    np.testing.assert_allclose(table["r_hat"], results.rhat(), rtol=1e-10)
+
+
 def test_newer_arviz_gets_the_datatree(results, monkeypatch):
     newer = types.ModuleType("arviz")
     newer.__version__ = "1.3.0"

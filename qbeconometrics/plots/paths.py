@@ -1,8 +1,7 @@
-"""Figures from arrays and labels; matplotlib is imported when one is drawn."""
+"""Paths by horizon, with pointwise intervals and simultaneous bands."""
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,14 +9,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qbeconometrics.exceptions import MissingExtraError
+from qbeconometrics.plots.style import (
+    BAND_COLOUR,
+    COLOUR,
+    INTERVAL_COLOUR,
+    OTHER_COLOURS,
+    OTHER_STYLES,
+    hide_frame,
+    import_pyplot,
+)
 
 FloatArray = NDArray[np.float64]
 
-# Blue that stays apart in print and for the colour-blind; others for comparison.
-COLOUR, INTERVAL_COLOUR, BAND_COLOUR = "#1f4e79", "#a5b8cc", "#dde4ec"
-OTHER_COLOURS = ("#c44e00", "#4d7f17", "#7a3b8f", "#555555")
-OTHER_STYLES = ("--", "-.", ":", (0, (5, 1)))
 PANEL_SIZE = (3.4, 2.5)
 MOST_COLUMNS = 3
 
@@ -43,23 +46,6 @@ class PathPanel:
     interval: FloatArray
     band: FloatArray
     others: Mapping[str, FloatArray] = field(default_factory=dict)
-
-
-def import_pyplot() -> Any:
-    """Return ``matplotlib.pyplot``.
-
-    Raises
-    ------
-    MissingExtraError
-        If matplotlib is not installed.
-    """
-    try:
-        return importlib.import_module("matplotlib.pyplot")
-    except ImportError as error:
-        raise MissingExtraError(
-            f"plots need matplotlib, which cannot be imported ({error}). Install the extra: "
-            "pip install 'qbeconometrics[plots]'."
-        ) from error
 
 
 def plot_paths(
@@ -145,57 +131,10 @@ def _draw_panel(
     axis.set_xlim(panel.horizons[0], panel.horizons[-1])
     axis.set_xticks(_ticks(int(panel.horizons[0]), int(panel.horizons[-1])))
     axis.margins(y=0.08)
-    for side in ("top", "right"):
-        axis.spines[side].set_visible(False)
+    hide_frame(axis)
 
 
 def _ticks(first: int, last: int) -> list[int]:
     """Ticks at multiples that suit months and quarters; at most eight."""
     step = next(step for step in (1, 2, 4, 6, 12, 24, 48, 10**6) if (last - first) / step <= 7)
     return [h for h in range(first, last + 1) if h % step == 0]
-
-
-def plot_coverage(
-    rates: FloatArray,
-    coverage: FloatArray,
-    *,
-    replications: int,
-    level: float,
-    rate: float,
-    rate_se: float,
-    ax: Any = None,
-) -> Any:
-    """Draw coverage (n,) against learning rates (n,), with two binomial standard errors.
-
-    Returns
-    -------
-    matplotlib Axes
-    """
-    pyplot = import_pyplot()
-    if ax is None:
-        _, ax = pyplot.subplots(figsize=(5.0, 3.4), layout="constrained")
-    error = 2.0 * np.sqrt(coverage * (1.0 - coverage) / replications)
-    ax.fill_between(
-        rates,
-        np.maximum(coverage - error, 0.0),
-        np.minimum(coverage + error, 1.0),
-        color=INTERVAL_COLOUR,
-        linewidth=0,
-        label="2 s.e.",
-    )
-    ax.plot(rates, coverage, color=COLOUR, label="coverage")
-    ax.axhline(level, color="black", linewidth=0.8, linestyle=":", label=f"nominal {level:.3g}")
-    ax.errorbar(
-        [rate],
-        [level],
-        xerr=[rate_se],
-        color=OTHER_COLOURS[0],
-        marker="o",
-        capsize=3,
-        label=f"{rate:.3g} (s.e. {rate_se:.2g})",
-    )
-    ax.set_xscale("log")
-    ax.set_xlabel("learning rate")
-    ax.set_ylabel("coverage")
-    ax.legend(frameon=False, fontsize=8)
-    return ax
