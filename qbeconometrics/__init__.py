@@ -11,11 +11,13 @@ from qbeconometrics.models.gmm import QuasiBayesGMM
 from qbeconometrics.models.iv import QuasiBayesIV
 from qbeconometrics.models.lp import QuasiBayesLP
 from qbeconometrics.models.m_estimation import QuasiBayesM
+from qbeconometrics.models.moment_statistic import LinearMoments
 from qbeconometrics.versions import show_versions
 
 __version__ = version("qbeconometrics")
 
 __all__ = [
+    "LinearMoments",
     "QuasiBayesGMM",
     "QuasiBayesIV",
     "QuasiBayesLP",

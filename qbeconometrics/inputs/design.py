@@ -83,6 +83,10 @@ class LinearDesign:
         Rows dropped because a value was missing.
     kept : ndarray of bool, shape (n + n_dropped,), or None
         Marks the rows kept; None if none was dropped.
+    n_rows : int or None
+        Rows that a statistic was formed from, where the arrays hold none.
+    constant_in_instruments : bool
+        Whether the instruments hold a constant; known only where there are no rows.
     """
 
     endog: NDArray[np.float64]
@@ -102,6 +106,20 @@ class LinearDesign:
     row_labels: pd.Index | None
     n_dropped: int
     kept: NDArray[np.bool_] | None
+    n_rows: int | None = None
+    constant_in_instruments: bool = False
+
+    @property
+    def nobs(self) -> int:
+        """Number of observations."""
+        return len(self.endog) if self.n_rows is None else self.n_rows
+
+    @property
+    def has_constant_instrument(self) -> bool:
+        """Whether the instruments hold a constant."""
+        if self.n_rows is not None:
+            return self.constant_in_instruments
+        return bool(np.all(self.instrument == self.instrument[0], axis=0).any())
 
 
 def check_linear_design(
@@ -233,7 +251,7 @@ def _checked_design(
     if instrument is not exog:
         refuse_dependent_columns(instrument, coordinates.instrument, remark)
     constant = constant_combination(coordinates)
-    endogenous, excluded = _classify(design, constant)
+    endogenous, excluded = classify_regressors(design, constant)
     refuse_perfect_fit(design)
     n_rows = len(outcome)
     means, sds = means_and_sds(coordinates, coordinates.exog, n_rows)
@@ -259,7 +277,7 @@ def _checked_design(
     )
 
 
-def _classify(
+def classify_regressors(
     design: NamedDesign, constant: NDArray[np.float64] | None
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Tell endogenous from exogenous regressors, and check that they are identified."""

@@ -95,8 +95,7 @@ def intercept_notes(design: LinearDesign) -> list[str]:
     """Say that the instruments hold a constant which the equation does not have."""
     if design.constant is not None or design.instrument is design.exog:
         return []
-    constant = np.all(design.instrument == design.instrument[0], axis=0)
-    if not constant.any():
+    if not design.has_constant_instrument:
         return []
     return ["The instruments hold a constant but the regressors do not: no intercept is estimated."]
 

@@ -52,7 +52,7 @@ def record_fit(
         endog_name=design.endog_name,
         model_name=type(model).__name__,
         formula=model._recipe.formula if model._recipe else None,
-        nobs=len(design.endog),
+        nobs=design.nobs,
         n_dropped=model.n_dropped,
         instrument_names=design.instrument_names,
         endogenous_names=tuple(model.endogenous_names),
@@ -79,6 +79,6 @@ def record_fit(
         interrupted=drawn.interrupted,
         notes=tuple(notes),
         moments=posterior.moments if dependence is not None else None,
-        strength=None if dependence is None else model._strength(rule, dependence),
+        strength=model._recorded_strength(rule, dependence),
         mode_cov=mode_cov,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import patsy
@@ -17,10 +17,14 @@ from qbeconometrics.inputs.design import LinearDesign, check_linear_design
 from qbeconometrics.inputs.formula import FormulaBlocks, build_blocks
 from qbeconometrics.inputs.formula_checks import as_frame
 from qbeconometrics.models.linear_moments import LinearMomentsModel
+from qbeconometrics.models.moment_sources import is_dask_frame
 from qbeconometrics.models.row_weights import Dependence
 from qbeconometrics.moments.covariance import CovarianceRule, parse_covariance
 from qbeconometrics.priors import PriorLike
 from qbeconometrics.results.iv_results import IVResults
+
+if TYPE_CHECKING:
+    from qbeconometrics.models.moment_statistic import LinearMoments
 
 # A minimisation takes about so many evaluations with their gradients.
 J_EVALUATIONS = 100
@@ -104,7 +108,9 @@ class QuasiBayesIV(LinearMomentsModel):
             or ``"y ~ x + d | x + z1 + z2"``: regressors, then all instruments. Without brackets and
             bar the regressors are their own instruments. Each block is patsy's, with an implicit
             intercept; inside brackets the intercept only fixes the coding of categories.
-        data : DataFrame or dict of columns
+        data : DataFrame, dict of columns, or Dask DataFrame
+            A Dask DataFrame is reduced to its moment statistic by its own workers; see
+            `LinearMoments` for covariances other than "HC0", "HC1" and "nonrobust".
         prior : Prior, dict of str to Prior, or None
         missing : {"drop", "raise", "none"}
             Rows with a missing value in any block are dropped and counted, or refused.
@@ -135,6 +141,11 @@ class QuasiBayesIV(LinearMomentsModel):
         )
         if not isinstance(eval_env, patsy.EvalEnvironment):
             eval_env = patsy.EvalEnvironment.capture(int(eval_env) + 1)
+        if is_dask_frame(data):
+            from qbeconometrics.models.moment_statistic import LinearMoments
+
+            statistic = LinearMoments(formula, missing=missing, eval_env=eval_env)
+            return cls.from_moments(statistic.update_from(data), prior=prior)
         blocks = build_blocks(formula, data, missing=missing, eval_env=eval_env)
         design = check_linear_design(blocks.endog, blocks.exog, blocks.instrument)
         _refuse_endogenous_instruments(formula, blocks, design)
@@ -149,6 +160,49 @@ class QuasiBayesIV(LinearMomentsModel):
             frame=as_frame(data).copy(deep=False),
         )
         return model
+
+    @classmethod
+    def from_moments(
+        cls,
+        statistic: LinearMoments,
+        names: Mapping[str, Any] | None = None,
+        prior: PriorLike = None,
+        **unknown: Any,
+    ) -> QuasiBayesIV:
+        """Build a model from sums over rows that need not be in memory, or on one machine.
+
+        Parameters
+        ----------
+        statistic : LinearMoments
+        names : dict, optional
+            "endog", "exog" and "instrument", in place of the statistic's names.
+        prior : Prior, dict of str to Prior, or None
+
+        Returns
+        -------
+        QuasiBayesIV
+            Whose `fit` takes the covariance of the statistic by default and gives the results of
+            the model with all rows. What needs rows is an error that says so: `predict` without
+            exog, `first_stage` under other than homoskedastic errors.
+
+        Raises
+        ------
+        InputError
+            If the design cannot be used, as in `QuasiBayesIV`.
+
+        Examples
+        --------
+        >>> import qbeconometrics as qb
+        >>> data = qb.datasets.load("card1995")
+        >>> stat = qb.LinearMoments("lwage ~ exper + [educ ~ nearc4]")
+        >>> stat = stat.update(data[:1500]).update(data[1500:])
+        >>> qb.QuasiBayesIV.from_moments(stat).fit(draws=100, rng=0).nobs
+        3010
+        """
+        from qbeconometrics.models.iv_without_rows import QuasiBayesIVFromMoments
+
+        refuse_unknown_keywords(unknown, ("statistic", "names", "prior"), "from_moments")
+        return QuasiBayesIVFromMoments.build(statistic, names, prior)
 
     def first_stage(
         self, cov_type: str = "HC0", cov_kwds: Mapping[str, Any] | None = None
@@ -188,8 +242,15 @@ class QuasiBayesIV(LinearMomentsModel):
             weights=dependence.weights if dependence else None,
         )
 
-    def _strength(self, rule: CovarianceRule, dependence: Dependence) -> pd.DataFrame | str:
-        """First stage for the record of a fit, or the reason why there is none."""
+    def _recorded_strength(
+        self, rule: CovarianceRule, dependence: Dependence | None
+    ) -> pd.DataFrame | str | None:
+        """First stage for the record of a fit, or the reason why there is none.
+
+        Under independent rows the model is asked when it is needed.
+        """
+        if dependence is None:
+            return None
         try:
             return self._first_stage(rule, dependence)
         except QBEconometricsError as error:

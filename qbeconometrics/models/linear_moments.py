@@ -338,8 +338,10 @@ class LinearMomentsModel(MomentSums, Model):  # type: ignore[misc]
             notes=notes,
         )
 
-    def _strength(self, rule: CovarianceRule, dependence: Dependence) -> pd.DataFrame | str | None:
-        """First stage for the record of a fit; None for models that have none."""
+    def _recorded_strength(
+        self, rule: CovarianceRule, dependence: Dependence | None
+    ) -> pd.DataFrame | str | None:
+        """First stage for the record of a fit; None for models that have none, or are asked."""
         return None
 
     def predict(self, params: ArrayLike, exog: ArrayLike | None = None) -> FloatArray:

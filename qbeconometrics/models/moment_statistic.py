@@ -1,0 +1,544 @@
+"""The statistic of linear moments, added up from blocks of data of any size."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import patsy
+from numpy.typing import ArrayLike, NDArray
+
+from qbeconometrics.exceptions import (
+    InputError,
+    OptionError,
+    check_choice,
+    refuse_unknown_keywords,
+)
+from qbeconometrics.inputs.sources import block_length, blocks_of, can_be_read_again
+from qbeconometrics.inputs.time_order import check_time_order
+from qbeconometrics.models.fit_options import whole_number
+from qbeconometrics.models.moment_blocks import (
+    ArrayReader,
+    BlockReader,
+    FormulaReader,
+    Names,
+    ReadBlock,
+    reader_from,
+)
+from qbeconometrics.models.moment_rule import (
+    HC_TYPES,
+    last_date,
+    same_sums,
+    stored_keywords,
+    streaming_rule,
+)
+from qbeconometrics.models.moment_sources import BLOCK_ROWS, read_source
+from qbeconometrics.models.moment_storage import load_statistic, save_statistic
+from qbeconometrics.moments.basis import MomentBasis
+from qbeconometrics.moments.lag_windows import bandwidth_of_lags, lag_weights
+from qbeconometrics.moments.running import (
+    RunningMoments,
+    Sums,
+    SumsWanted,
+    WaitingRows,
+    add_rows,
+    merge_moments,
+    move,
+    start_moments,
+)
+
+FloatArray = NDArray[np.float64]
+
+MISSING_CHOICES = ("drop", "raise", "none")
+KEYWORDS = (
+    "formula",
+    "cov_type",
+    "cov_kwds",
+    "missing",
+    "eval_env",
+    "endog_name",
+    "exog_names",
+    "instrument_names",
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Collected:
+    """What a statistic holds of the data; replaced as a whole, so that no block counts by half.
+
+    Attributes
+    ----------
+    moments : RunningMoments, WaitingRows or None
+        None before the first block.
+    n_read : int
+        Rows that were looked at, those with missing values among them.
+    unfinished : int
+        Rows of the source that is being read; 0 between sources.
+    last_label : str or None
+        Date of the last row, where blocks have to be in order of time.
+    """
+
+    moments: Sums | None = None
+    n_read: int = 0
+    unfinished: int = 0
+    last_label: str | None = None
+
+
+class LinearMoments:
+    """Sums over rows that carry all that a quasi-posterior of linear moments needs.
+
+    Blocks of rows are added one by one and forgotten; statistics of different rows are merged. The
+    size does not depend on the number of rows: (k + 1)(k + 2)/2 times m (m + 1)/2 numbers for k
+    coefficients and m instruments, and with clusters (k + 1) m for each cluster.
+
+    Parameters
+    ----------
+    formula : str, optional
+        As for `QuasiBayesIV.from_formula`; blocks are then DataFrames. Without it they are tuples
+        (endog, exog) or (endog, exog, instrument) of arrays.
+    cov_type : {"HC0", "HC1", "nonrobust", "HAC", "cluster"}
+        What the sums are for. Those for "HC0" serve "HC1" and "nonrobust" too; those for
+        "nonrobust" are fewer.
+    cov_kwds : dict, optional
+        "centered"; for "HAC" "kernel" ("bartlett" or "parzen") and "maxlags", a number; for
+        "cluster" "groups", a column name (with a formula).
+    missing : {"drop", "raise", "none"}, optional
+        What to do with rows that have missing values; by default "drop" with a formula and "none",
+        which raises, without.
+    eval_env : patsy.EvalEnvironment or int
+        Where functions in the formula are looked up; 0 is the caller.
+    endog_name, exog_names, instrument_names : optional
+        Names, for blocks that are arrays.
+
+    Notes
+    -----
+    Columns of a formula are fixed by the first block, or by `learn`: a level of a category that
+    comes later is an error, and so is a term that looks at other rows than its own. Sums are formed
+    in coordinates that make the first rows orthonormal, chosen anew if later rows are unlike them,
+    and keep the rounding of each addition: the statistic depends on the cuts between blocks, and on
+    the order of merging, in the last digits only. For "HAC" blocks come in order of time.
+
+    Examples
+    --------
+    >>> import qbeconometrics as qb
+    >>> data = qb.datasets.load("card1995")
+    >>> stat = qb.LinearMoments("lwage ~ exper + [educ ~ nearc4]")
+    >>> for start in range(0, len(data), 1000):
+    ...     stat = stat.update(data[start : start + 1000])
+    >>> stat.nobs
+    3010
+    >>> model = qb.QuasiBayesIV.from_moments(stat)
+    >>> model.exog_names
+    ['Intercept', 'exper', 'educ']
+    """
+
+    def __init__(
+        self,
+        formula: str | None = None,
+        cov_type: str = "HC0",
+        cov_kwds: Mapping[str, Any] | None = None,
+        missing: str | None = None,
+        eval_env: patsy.EvalEnvironment | int = 0,
+        endog_name: str | None = None,
+        exog_names: Sequence[str] | None = None,
+        instrument_names: Sequence[str] | None = None,
+        **unknown: Any,
+    ):
+        refuse_unknown_keywords(unknown, KEYWORDS, "LinearMoments")
+        self.rule = streaming_rule(cov_type, cov_kwds, by_name=formula is not None)
+        if missing is None:
+            missing = "none" if formula is None else "drop"
+        check_choice(missing, MISSING_CHOICES, "missing")
+        if formula is None:
+            self._reader: BlockReader = ArrayReader(
+                missing,
+                endog_name,
+                None if exog_names is None else tuple(map(str, exog_names)),
+                None if instrument_names is None else tuple(map(str, instrument_names)),
+            )
+        else:
+            if not (endog_name is None and exog_names is None and instrument_names is None):
+                raise OptionError("names are those of the formula; give one or the other")
+            if not isinstance(eval_env, patsy.EvalEnvironment):
+                eval_env = patsy.EvalEnvironment.capture(int(eval_env) + 1)
+            self._reader = FormulaReader(formula, missing, eval_env)
+        self._collected = Collected()
+
+    @classmethod
+    def from_arrays(
+        cls,
+        endog: ArrayLike,
+        exog: ArrayLike,
+        instrument: ArrayLike | None = None,
+        cov_type: str = "HC0",
+        cov_kwds: Mapping[str, Any] | None = None,
+        **keywords: Any,
+    ) -> LinearMoments:
+        """Return the statistic of arrays, to which blocks of arrays can be added.
+
+        Parameters
+        ----------
+        endog : array_like, shape (n,)
+        exog : array_like, shape (n, k)
+        instrument : array_like, shape (n, m), optional
+        cov_type, cov_kwds
+            As for the class; "groups" are those of these rows.
+        **keywords
+            "missing" and names.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import qbeconometrics as qb
+        >>> rng = np.random.default_rng(0)
+        >>> x = np.column_stack([np.ones(100), rng.standard_normal(100)])
+        >>> qb.LinearMoments.from_arrays(x[:, 1] + rng.standard_normal(100), x).nobs
+        100
+        """
+        options = dict(cov_kwds or {})
+        groups = options.pop("groups", None)
+        statistic = cls(None, cov_type, options or None, **keywords)
+        return statistic.update((endog, exog, instrument), groups=groups)
+
+    # -- what it holds ------------------------------------------------------------------------
+
+    @property
+    def nobs(self) -> int:
+        """Rows that were added up."""
+        return 0 if self._collected.moments is None else self._collected.moments.n
+
+    @property
+    def n_dropped(self) -> int:
+        """Rows left out because of missing values."""
+        return self._collected.n_read - self.nobs
+
+    @property
+    def unfinished(self) -> int:
+        """Rows of the source that was being read when it was interrupted; 0 if none was."""
+        return self._collected.unfinished
+
+    @property
+    def cov_type(self) -> str:
+        """What the sums are for."""
+        return self.rule.cov_type
+
+    @property
+    def formula(self) -> str | None:
+        """The formula, if there is one."""
+        return self._reader.formula if isinstance(self._reader, FormulaReader) else None
+
+    @property
+    def names(self) -> Names:
+        """Names of the columns; an error before the first block."""
+        if self._reader.names is None:
+            raise InputError("No block was seen yet, so the columns are not known. Call update.")
+        return self._reader.names
+
+    @property
+    def moments(self) -> RunningMoments:
+        """The sums; an error before the first block."""
+        if self._collected.moments is None:
+            raise InputError("No row was added yet. Call update, or merge another statistic.")
+        moments = self._collected.moments
+        return moments.started() if isinstance(moments, WaitingRows) else moments
+
+    @property
+    def centre(self) -> pd.Series:
+        """Coefficients about whose residuals the sums are formed."""
+        return pd.Series(self.moments.basis.centre, index=list(self.names.exog))
+
+    def __repr__(self) -> str:
+        what = self.formula or "arrays"
+        return f"<LinearMoments: {what!r}, cov_type={self.cov_type!r}, {self.nobs:,} rows>"
+
+    # -- adding -------------------------------------------------------------------------------
+
+    def learn(self, source: Any, *, block_rows: int = BLOCK_ROWS) -> LinearMoments:
+        """Fix the columns of the formula by a look at all blocks, adding none.
+
+        Needed where categories have levels that the first block does not show, or where
+        transformations learn from the data, such as ``center(x)``.
+
+        Parameters
+        ----------
+        source
+            As for `update_from`, but not an iterator, which can be read only once.
+        block_rows : int
+            Rows that are read at a time.
+
+        Returns
+        -------
+        LinearMoments
+            Itself.
+        """
+        if not isinstance(self._reader, FormulaReader):
+            raise OptionError("arrays have nothing to learn; `learn` is for formulas")
+        if self._reader.columns is not None:
+            raise OptionError("the columns are fixed already; call `learn` before `update`")
+        if not can_be_read_again(source):
+            raise InputError(
+                "an iterator can be read only once, and `learn` adds no row; give a callable that "
+                "returns one, or a path"
+            )
+        wanted = self._reader.data_names()
+        self._reader = self._reader.learnt(
+            lambda: blocks_of(source, block_rows=block_rows, columns=wanted)
+        )
+        return self
+
+    def update(self, block: Any, groups: Any = None) -> LinearMoments:
+        """Add a block of rows; it counts wholly, or not at all if this is interrupted.
+
+        Parameters
+        ----------
+        block : DataFrame, dict of columns, or tuple of arrays
+        groups : array_like, optional
+            Clusters of the rows, for blocks that are arrays.
+
+        Returns
+        -------
+        LinearMoments
+            Itself.
+
+        Raises
+        ------
+        FormulaError, InputError
+            If the block cannot be used; the statistic is then as before.
+        """
+        return self._update(block, groups, of_source=False)
+
+    def _update(self, block: Any, groups: Any, *, of_source: bool) -> LinearMoments:
+        length = block_length(block)
+        before = self._collected
+        unfinished = before.unfinished + length if of_source else before.unfinished
+        after = replace(before, n_read=before.n_read + length, unfinished=unfinished)
+        if length:
+            reader = self._reader.prepared(block)
+            read = reader.read(block, self._groups(groups))
+            moments, last_label = self._added(read)
+            after = replace(after, moments=moments, last_label=last_label)
+            self._reader = reader
+        self._collected = after
+        return self
+
+    def update_from(
+        self,
+        source: Any,
+        *,
+        block_rows: int = BLOCK_ROWS,
+        groups: Any = None,
+        resume: bool = False,
+        checkpoint: str | os.PathLike[str] | None = None,
+        progressbar: bool | None = None,
+    ) -> LinearMoments:
+        """Add all rows of a source, block by block.
+
+        Parameters
+        ----------
+        source
+            A path (.csv, perhaps compressed, or .parquet, with pyarrow), a DataFrame, a tuple of
+            arrays or memory maps, an iterable of blocks, a callable that returns one, or a Dask
+            DataFrame, whose partitions are added up by its workers.
+        block_rows : int
+            Rows in memory at a time.
+        groups : array, optional
+            Clusters of the rows, for arrays.
+        resume : bool
+            Whether to leave out the rows that were added before an interruption.
+        checkpoint : path, optional
+            File to save to twice a minute, on interruption, and at the end.
+        progressbar : bool, optional
+            None shows a bar on terminals if it takes longer than a second.
+
+        Returns
+        -------
+        LinearMoments
+            Itself. After Ctrl-C it holds whole blocks, and `unfinished` says how many rows.
+
+        Raises
+        ------
+        InputError
+            If an earlier source was not read to the end and `resume` is false.
+
+        Warns
+        -----
+        InterruptedWarning
+        """
+        if self.unfinished and not resume:
+            raise InputError(
+                f"an earlier source was left after {self.unfinished:,} rows. Give it again with "
+                "resume=True, or accept what was read with close_source()."
+            )
+        return read_source(
+            self,
+            source,
+            block_rows=whole_number(block_rows, "block_rows", minimum=1),
+            groups=groups,
+            checkpoint=checkpoint,
+            progressbar=progressbar,
+        )
+
+    def close_source(self) -> LinearMoments:
+        """Take what was read of an interrupted source as all of it."""
+        self._collected = replace(self._collected, unfinished=0)
+        return self
+
+    def _groups(self, groups: Any) -> Any:
+        if self.cov_type != "cluster":
+            if groups is not None:
+                raise OptionError(f"groups do not go with cov_type={self.cov_type!r}")
+            return None
+        groups = self.rule.groups if groups is None else groups
+        if groups is None:
+            raise OptionError("cov_type='cluster' needs the groups of each block of arrays")
+        return groups
+
+    def _added(self, read: ReadBlock) -> tuple[Sums | None, str | None]:
+        collected = self._collected
+        moments, last_label = collected.moments, collected.last_label
+        if self.cov_type == "HAC":
+            check_time_order(read.labels, read.kept)
+            last_label = last_date(last_label, read.labels)
+            if read.kept is not None and not (read.kept[0] and read.kept[-1]):
+                raise InputError(
+                    "cov_type='HAC' needs rows without gaps, but a block begins or ends with rows "
+                    "that have missing values. Drop them from the data first."
+                )
+        if not len(read.rows.endog):
+            return moments, last_label
+        if moments is None:
+            wanted = SumsWanted(
+                self.cov_type in HC_TYPES, self._lags(), self.cov_type == "cluster"
+            )
+            return start_moments(read.rows, collected.n_read, wanted), last_label
+        return add_rows(moments, read.rows, collected.n_read), last_label
+
+    def _lags(self) -> FloatArray | None:
+        if self.cov_type != "HAC":
+            return None
+        assert self.rule.kernel is not None
+        assert isinstance(self.rule.maxlags, int)
+        bandwidth = bandwidth_of_lags(self.rule.kernel, self.rule.maxlags)
+        return lag_weights(self.rule.kernel, bandwidth, self.rule.maxlags + 1)
+
+    def merge(self, other: LinearMoments) -> LinearMoments:
+        """Add the rows of another statistic; for "HAC" they follow in time.
+
+        Raises
+        ------
+        InputError, OptionError
+            If its columns or its covariance are others.
+        """
+        if not isinstance(other, LinearMoments):
+            raise InputError(f"merge takes a LinearMoments, not {type(other).__name__}")
+        mine, theirs = self._collected, other._collected
+        if other._reader.names is None:
+            return self
+        if self._reader.names is not None:
+            if self.names != other.names:
+                raise InputError(
+                    "cannot merge: the columns are others. Here: "
+                    f"{self.names}; there: {other.names}."
+                )
+        if not same_sums(self.rule, other.rule):
+            raise OptionError(
+                f"cannot merge a statistic for cov_type={self.cov_type!r} with one for "
+                f"{other.cov_type!r}, or of other cov_kwds"
+            )
+        moments = theirs.moments if mine.moments is None else mine.moments
+        if mine.moments is not None and theirs.moments is not None:
+            moments = merge_moments(mine.moments, theirs.moments, offset=mine.n_read)
+        last = theirs.last_label if theirs.last_label is not None else mine.last_label
+        if self._reader.names is None:
+            self._reader = other._reader
+        self._collected = Collected(
+            moments, mine.n_read + theirs.n_read, mine.unfinished, last
+        )
+        return self
+
+    def shift(self, centre: ArrayLike) -> LinearMoments:
+        """Form the sums about the residuals of other coefficients, exactly, without the rows.
+
+        Parameters
+        ----------
+        centre : array_like, shape (k,)
+            A Series is matched by label.
+        """
+        names = list(self.names.exog)
+        if isinstance(centre, pd.Series):
+            if set(centre.index) != set(names):
+                raise InputError(f"centre must be labelled by the coefficients: {', '.join(names)}")
+            centre = centre[names]
+        values = np.asarray(centre, dtype=np.float64)
+        if values.shape != (len(names),) or not np.isfinite(values).all():
+            raise InputError(f"centre must be {len(names)} finite numbers, one a coefficient")
+        basis = self.moments.basis
+        moved = MomentBasis(values, basis.regressor_map, basis.instrument_map)
+        self._collected = replace(self._collected, moments=move(self.moments, moved))
+        return self
+
+    # -- storing and sending ------------------------------------------------------------------------------
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write to a file (npz with JSON, no pickle), replacing it at once.
+
+        Raises
+        ------
+        OptionError
+            If the formula holds what it learnt from the data, such as the mean in ``center(x)``.
+        """
+        collected = self._collected
+        save_statistic(
+            Path(path),
+            {
+                "reader": self._reader.describe(),
+                "cov_type": self.rule.cov_type,
+                "cov_kwds": stored_keywords(self.rule),
+                "n_read": collected.n_read,
+                "unfinished": collected.unfinished,
+                "last_label": collected.last_label,
+            },
+            collected.moments,
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {
+            "reader": self._reader.describe(),
+            "rule": self.rule,
+            "collected": self._collected,
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._reader = reader_from(state["reader"])
+        self.rule = state["rule"]
+        self._collected = state["collected"]
+
+    @classmethod
+    def load(
+        cls, path: str | os.PathLike[str], eval_env: patsy.EvalEnvironment | int = 0
+    ) -> LinearMoments:
+        """Read what `save` wrote; blocks can be added to it.
+
+        Raises
+        ------
+        InputError
+            If the file is torn, was changed, or was written by a later version.
+        """
+        if not isinstance(eval_env, patsy.EvalEnvironment):
+            eval_env = patsy.EvalEnvironment.capture(int(eval_env) + 1)
+        facts, moments = load_statistic(Path(path))
+        reader = reader_from(facts["reader"], eval_env)
+        statistic = cls.__new__(cls)
+        statistic.rule = streaming_rule(
+            facts["cov_type"], facts["cov_kwds"], by_name=isinstance(reader, FormulaReader)
+        )
+        statistic._reader = reader
+        statistic._collected = Collected(
+            moments, facts["n_read"], facts["unfinished"], facts["last_label"]
+        )
+        return statistic
