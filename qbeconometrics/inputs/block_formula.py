@@ -1,7 +1,8 @@
 """A formula whose columns are fixed once and then built for block after block of a data set.
 
-Levels of categories, and what transformations such as ``center(x)`` learn, come from a first look at
-the data by patsy's incremental design; a level that was not seen then is an error, never a new column.
+Levels of categories, and what transformations such as ``center(x)`` learn, come from a first look
+at the data by patsy's incremental design; a level that was not seen then is an error, never a new
+column.
 """
 
 from __future__ import annotations
@@ -124,14 +125,14 @@ class BlockFormula:
             parts = [self._side(info, columns) for info in self.infos]
         exog, instrument = assemble_blocks(self.text, parts)
         exog_values, instrument_values = exog.to_numpy(), instrument.to_numpy()
-        kept = ~(
-            np.isnan(endog)
-            | np.isnan(exog_values.sum(axis=1))
-            | np.isnan(instrument_values.sum(axis=1))
-        )
+        with np.errstate(invalid="ignore"):
+            sums = endog + exog_values.sum(axis=1) + instrument_values.sum(axis=1)
+        kept = ~np.isnan(sums)
         # Infinite values of both signs add up to NaN, and are not missing.
         for row in np.flatnonzero(~kept):
-            values = np.concatenate([endog[row : row + 1], exog_values[row], instrument_values[row]])
+            values = np.concatenate(
+                [endog[row : row + 1], exog_values[row], instrument_values[row]]
+            )
             kept[row] = not np.isnan(values).any()
         if missing != "drop" and not kept.all():
             label = frame.index[int(np.argmin(kept))]
@@ -190,7 +191,7 @@ def learn_formula(formula: str, frames: Frames, env: Any, missing: str) -> Block
         first = as_frame(first)
         refuse_unknown_names(factors, first, env)
         _refuse_terms_across_rows(factors, first, env)
-        infos = _designs(sides, factors, frames, kept_env, sample, missing)
+        infos = _designs(sides, factors, frames, env, kept_env, sample, missing)
         outcome.memorize_passes_needed({}, kept_env)
         parts = [
             pd.DataFrame(np.empty((0, len(info.column_names))), columns=info.column_names)
@@ -225,6 +226,7 @@ def _designs(
     sides: list[list[Any]],
     factors: list[Any],
     frames: Frames,
+    env: Any,
     kept_env: Any,
     sample: Sample,
     missing: str,
@@ -233,25 +235,21 @@ def _designs(
         [patsy.Term([KeptRowsFactor(factor) for factor in term.factors]) for term in terms]
         for terms in sides
     ]
-    seen = 0
 
     def blocks() -> Iterator[TrainingColumns]:
-        nonlocal seen
         for frame in frames():
             if not len(frame):
                 continue
             columns = PlainColumns(as_frame(frame))
-            kept = rows_to_keep(factors, columns, kept_env.with_outer_namespace({}), missing, some=False)
-            seen += int(kept.sum())
+            kept = rows_to_keep(factors, columns, env, missing, some=False)
             if kept.any():
                 sample.kept = kept
                 yield TrainingColumns(columns.frame, kept)
                 sample.kept = None
 
-    infos = patsy.design_matrix_builders(wrapped, blocks, kept_env, NA_action=pass_all())
-    if not seen and any(info.factor_infos for info in infos):
+    if next(blocks(), None) is None:
         raise InputError("Every row has a missing value, so there is nothing to learn from.")
-    return list(infos)
+    return list(patsy.design_matrix_builders(wrapped, blocks, kept_env, NA_action=pass_all()))
 
 
 def has_categories_or_states(formula: BlockFormula) -> bool:

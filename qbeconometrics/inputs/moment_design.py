@@ -91,9 +91,7 @@ def design_without_rows(
         n_dropped=n_dropped,
         kept=None,
         n_rows=n,
-        constant_in_instruments=not outside_span(
-            coordinates.ones[:, None], coordinates.instrument
-        ),
+        constant_in_instruments=not outside_span(coordinates.ones[:, None], coordinates.instrument),
     )
 
 

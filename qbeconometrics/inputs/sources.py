@@ -1,4 +1,4 @@
-"""Data of any size as a stream of blocks: frames, arrays on disk, CSV and Parquet files, iterators."""
+"""Data of any size as a stream of blocks: frames, arrays on disk, files, iterators."""
 
 from __future__ import annotations
 

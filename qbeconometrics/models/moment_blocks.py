@@ -1,10 +1,10 @@
-"""From a block of data, as the user has it, to checked rows: one reader for formulas, one for arrays."""
+"""From a block of data, as the user has it, to checked rows: through a formula, or arrays."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -58,21 +58,6 @@ class ReadBlock:
     rows: Rows
     labels: pd.Index | None
     kept: NDArray[np.bool_] | None
-
-
-class BlockReader(Protocol):
-    """What `LinearMoments` asks of a reader. Readers are not changed in place."""
-
-    names: Names | None
-
-    def prepared(self, block: Any) -> BlockReader:
-        """Return the reader with names fixed, from the first block if they are not yet."""
-
-    def read(self, block: Any, groups: Any) -> ReadBlock:
-        """Check a block."""
-
-    def describe(self) -> dict[str, Any]:
-        """Return what fixes the columns, for JSON."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -226,7 +211,10 @@ def _listed(names: Names) -> Iterable[Any]:
     return names.endog, list(names.exog), list(names.instrument)
 
 
-def reader_from(description: dict[str, Any], env: Any = None) -> FormulaReader | ArrayReader:
+BlockReader = FormulaReader | ArrayReader
+
+
+def reader_from(description: dict[str, Any], env: Any = None) -> BlockReader:
     """Return the reader of a description."""
     if description["kind"] == "formula":
         columns = description["columns"]
@@ -266,7 +254,7 @@ def cluster_labels(
     kept: NDArray[np.bool_] | None,
     n: int,
     frame: pd.DataFrame | None,
-) -> NDArray[np.int64] | NDArray[np.str_] | None:
+) -> NDArray[Any] | None:
     """Return the cluster of each row, as whole numbers or text that mean the same in each block."""
     if groups is None:
         return None

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from qbeconometrics.exceptions import InputError, OptionError
+from qbeconometrics.exceptions import OptionError
 from qbeconometrics.moments.covariance import CovarianceRule, parse_covariance
 from qbeconometrics.moments.lag_windows import KERNELS
 
@@ -16,7 +16,7 @@ HC_TYPES = ("HC0", "HC1")
 
 
 def streaming_rule(
-    cov_type: str, cov_kwds: Mapping[str, Any] | None, *, by_name: bool
+    cov_type: str, cov_kwds: Any, *, by_name: bool
 ) -> CovarianceRule:
     """Read a covariance rule whose weights are known before the rows are.
 
@@ -32,9 +32,9 @@ def streaming_rule(
     OptionError
         If the rule needs all rows at once.
     """
-    keywords = dict(cov_kwds or {}) if cov_kwds is None or isinstance(cov_kwds, Mapping) else None
-    if keywords is None:
+    if not isinstance(cov_kwds, (Mapping, type(None))):
         return parse_covariance(cov_type, cov_kwds)  # raises
+    keywords = dict(cov_kwds or {})
     clustered = cov_type in ("cluster", "clustered")
     if clustered and not by_name:
         if keywords.get("groups") is not None:
@@ -86,18 +86,11 @@ def stored_keywords(rule: CovarianceRule) -> dict[str, Any]:
     return keywords
 
 
-def last_date(before: str | None, labels: pd.Index | None) -> str | None:
-    """Return the last date of a block, refusing one that begins before the last block ended.
+def dates_of(labels: pd.Index | None) -> tuple[str, str] | None:
+    """Return the first and the last date of a block; None for labels that are not dates.
 
-    Labels that are not dates may begin anew in each block.
+    Others, such as row numbers, may begin anew in each block.
     """
-    if labels is None or not len(labels):
-        return before
-    if not isinstance(labels, (pd.DatetimeIndex, pd.PeriodIndex)):
+    if not isinstance(labels, (pd.DatetimeIndex, pd.PeriodIndex)) or not len(labels):
         return None
-    if before is not None and str(labels[0]) <= before:
-        raise InputError(
-            f"cov_type='HAC' needs blocks in order of time, but a block that begins with the label "
-            f"'{labels[0]}' comes after one that ends with '{before}'."
-        )
-    return str(labels[-1])
+    return str(labels[0]), str(labels[-1])

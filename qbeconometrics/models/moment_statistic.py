@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import patsy
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from qbeconometrics.exceptions import (
     InputError,
@@ -20,39 +19,18 @@ from qbeconometrics.exceptions import (
     refuse_unknown_keywords,
 )
 from qbeconometrics.inputs.sources import block_length, blocks_of, can_be_read_again
-from qbeconometrics.inputs.time_order import check_time_order
 from qbeconometrics.models.fit_options import whole_number
 from qbeconometrics.models.moment_blocks import (
     ArrayReader,
-    BlockReader,
     FormulaReader,
     Names,
-    ReadBlock,
-    reader_from,
 )
-from qbeconometrics.models.moment_rule import (
-    HC_TYPES,
-    last_date,
-    same_sums,
-    stored_keywords,
-    streaming_rule,
-)
+from qbeconometrics.models.moment_collecting import Collected, groups_of_block
+from qbeconometrics.models.moment_rule import same_sums, streaming_rule
 from qbeconometrics.models.moment_sources import BLOCK_ROWS, read_source
-from qbeconometrics.models.moment_storage import load_statistic, save_statistic
+from qbeconometrics.models.stored_moments import StoredMoments
 from qbeconometrics.moments.basis import MomentBasis
-from qbeconometrics.moments.lag_windows import bandwidth_of_lags, lag_weights
-from qbeconometrics.moments.running import (
-    RunningMoments,
-    Sums,
-    SumsWanted,
-    WaitingRows,
-    add_rows,
-    merge_moments,
-    move,
-    start_moments,
-)
-
-FloatArray = NDArray[np.float64]
+from qbeconometrics.moments.running import RunningMoments, WaitingRows, move
 
 MISSING_CHOICES = ("drop", "raise", "none")
 KEYWORDS = (
@@ -67,29 +45,7 @@ KEYWORDS = (
 )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Collected:
-    """What a statistic holds of the data; replaced as a whole, so that no block counts by half.
-
-    Attributes
-    ----------
-    moments : RunningMoments, WaitingRows or None
-        None before the first block.
-    n_read : int
-        Rows that were looked at, those with missing values among them.
-    unfinished : int
-        Rows of the source that is being read; 0 between sources.
-    last_label : str or None
-        Date of the last row, where blocks have to be in order of time.
-    """
-
-    moments: Sums | None = None
-    n_read: int = 0
-    unfinished: int = 0
-    last_label: str | None = None
-
-
-class LinearMoments:
+class LinearMoments(StoredMoments):
     """Sums over rows that carry all that a quasi-posterior of linear moments needs.
 
     Blocks of rows are added one by one and forgotten; statistics of different rows are merged. The
@@ -155,7 +111,7 @@ class LinearMoments:
             missing = "none" if formula is None else "drop"
         check_choice(missing, MISSING_CHOICES, "missing")
         if formula is None:
-            self._reader: BlockReader = ArrayReader(
+            self._reader = ArrayReader(
                 missing,
                 endog_name,
                 None if exog_names is None else tuple(map(str, exog_names)),
@@ -210,7 +166,7 @@ class LinearMoments:
     @property
     def nobs(self) -> int:
         """Rows that were added up."""
-        return 0 if self._collected.moments is None else self._collected.moments.n
+        return self._collected.n
 
     @property
     def n_dropped(self) -> int:
@@ -314,15 +270,14 @@ class LinearMoments:
 
     def _update(self, block: Any, groups: Any, *, of_source: bool) -> LinearMoments:
         length = block_length(block)
-        before = self._collected
-        unfinished = before.unfinished + length if of_source else before.unfinished
-        after = replace(before, n_read=before.n_read + length, unfinished=unfinished)
+        reader, after = self._reader, replace(self._collected)
         if length:
-            reader = self._reader.prepared(block)
-            read = reader.read(block, self._groups(groups))
-            moments, last_label = self._added(read)
-            after = replace(after, moments=moments, last_label=last_label)
-            self._reader = reader
+            reader = reader.prepared(block)
+            read = reader.read(block, groups_of_block(self.rule, groups))
+            after = after.with_block(read, length, self.rule)
+        if of_source:
+            after = replace(after, unfinished=after.unfinished + length)
+        self._reader = reader
         self._collected = after
         return self
 
@@ -388,44 +343,6 @@ class LinearMoments:
         self._collected = replace(self._collected, unfinished=0)
         return self
 
-    def _groups(self, groups: Any) -> Any:
-        if self.cov_type != "cluster":
-            if groups is not None:
-                raise OptionError(f"groups do not go with cov_type={self.cov_type!r}")
-            return None
-        groups = self.rule.groups if groups is None else groups
-        if groups is None:
-            raise OptionError("cov_type='cluster' needs the groups of each block of arrays")
-        return groups
-
-    def _added(self, read: ReadBlock) -> tuple[Sums | None, str | None]:
-        collected = self._collected
-        moments, last_label = collected.moments, collected.last_label
-        if self.cov_type == "HAC":
-            check_time_order(read.labels, read.kept)
-            last_label = last_date(last_label, read.labels)
-            if read.kept is not None and not (read.kept[0] and read.kept[-1]):
-                raise InputError(
-                    "cov_type='HAC' needs rows without gaps, but a block begins or ends with rows "
-                    "that have missing values. Drop them from the data first."
-                )
-        if not len(read.rows.endog):
-            return moments, last_label
-        if moments is None:
-            wanted = SumsWanted(
-                self.cov_type in HC_TYPES, self._lags(), self.cov_type == "cluster"
-            )
-            return start_moments(read.rows, collected.n_read, wanted), last_label
-        return add_rows(moments, read.rows, collected.n_read), last_label
-
-    def _lags(self) -> FloatArray | None:
-        if self.cov_type != "HAC":
-            return None
-        assert self.rule.kernel is not None
-        assert isinstance(self.rule.maxlags, int)
-        bandwidth = bandwidth_of_lags(self.rule.kernel, self.rule.maxlags)
-        return lag_weights(self.rule.kernel, bandwidth, self.rule.maxlags + 1)
-
     def merge(self, other: LinearMoments) -> LinearMoments:
         """Add the rows of another statistic; for "HAC" they follow in time.
 
@@ -436,29 +353,21 @@ class LinearMoments:
         """
         if not isinstance(other, LinearMoments):
             raise InputError(f"merge takes a LinearMoments, not {type(other).__name__}")
-        mine, theirs = self._collected, other._collected
         if other._reader.names is None:
             return self
-        if self._reader.names is not None:
-            if self.names != other.names:
-                raise InputError(
-                    "cannot merge: the columns are others. Here: "
-                    f"{self.names}; there: {other.names}."
-                )
+        if self._reader.names is not None and self.names != other.names:
+            raise InputError(
+                f"cannot merge: the columns are others. Here: {self.names}; there: {other.names}."
+            )
         if not same_sums(self.rule, other.rule):
             raise OptionError(
                 f"cannot merge a statistic for cov_type={self.cov_type!r} with one for "
                 f"{other.cov_type!r}, or of other cov_kwds"
             )
-        moments = theirs.moments if mine.moments is None else mine.moments
-        if mine.moments is not None and theirs.moments is not None:
-            moments = merge_moments(mine.moments, theirs.moments, offset=mine.n_read)
-        last = theirs.last_label if theirs.last_label is not None else mine.last_label
+        after = self._collected.merged(other._collected)
         if self._reader.names is None:
             self._reader = other._reader
-        self._collected = Collected(
-            moments, mine.n_read + theirs.n_read, mine.unfinished, last
-        )
+        self._collected = after
         return self
 
     def shift(self, centre: ArrayLike) -> LinearMoments:
@@ -481,64 +390,3 @@ class LinearMoments:
         moved = MomentBasis(values, basis.regressor_map, basis.instrument_map)
         self._collected = replace(self._collected, moments=move(self.moments, moved))
         return self
-
-    # -- storing and sending ------------------------------------------------------------------------------
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write to a file (npz with JSON, no pickle), replacing it at once.
-
-        Raises
-        ------
-        OptionError
-            If the formula holds what it learnt from the data, such as the mean in ``center(x)``.
-        """
-        collected = self._collected
-        save_statistic(
-            Path(path),
-            {
-                "reader": self._reader.describe(),
-                "cov_type": self.rule.cov_type,
-                "cov_kwds": stored_keywords(self.rule),
-                "n_read": collected.n_read,
-                "unfinished": collected.unfinished,
-                "last_label": collected.last_label,
-            },
-            collected.moments,
-        )
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {
-            "reader": self._reader.describe(),
-            "rule": self.rule,
-            "collected": self._collected,
-        }
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self._reader = reader_from(state["reader"])
-        self.rule = state["rule"]
-        self._collected = state["collected"]
-
-    @classmethod
-    def load(
-        cls, path: str | os.PathLike[str], eval_env: patsy.EvalEnvironment | int = 0
-    ) -> LinearMoments:
-        """Read what `save` wrote; blocks can be added to it.
-
-        Raises
-        ------
-        InputError
-            If the file is torn, was changed, or was written by a later version.
-        """
-        if not isinstance(eval_env, patsy.EvalEnvironment):
-            eval_env = patsy.EvalEnvironment.capture(int(eval_env) + 1)
-        facts, moments = load_statistic(Path(path))
-        reader = reader_from(facts["reader"], eval_env)
-        statistic = cls.__new__(cls)
-        statistic.rule = streaming_rule(
-            facts["cov_type"], facts["cov_kwds"], by_name=isinstance(reader, FormulaReader)
-        )
-        statistic._reader = reader
-        statistic._collected = Collected(
-            moments, facts["n_read"], facts["unfinished"], facts["last_label"]
-        )
-        return statistic

@@ -1,4 +1,4 @@
-"""Statistics in files: arrays in npz, everything else in JSON, no pickle; torn files are refused."""
+"""Statistics in files: arrays in npz, the rest in JSON, no pickle; torn files are refused."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from qbeconometrics.exceptions import InputError
 from qbeconometrics.moments.basis import MomentBasis
+from qbeconometrics.moments.block_sums import Rows
 from qbeconometrics.moments.compensated import CompensatedSum
 from qbeconometrics.moments.pair_sums import ClusterSums, SerialSums
-from qbeconometrics.moments.block_sums import Rows
 from qbeconometrics.moments.running import RunningMoments, Sums, SumsWanted, WaitingRows
 from qbeconometrics.moments.suspects import Suspects
 
@@ -144,9 +144,7 @@ def _pack_waiting(waiting: WaitingRows) -> tuple[Arrays, dict[str, Any]]:
         arrays["clusters"] = rows.clusters
     if wanted.lags is not None:
         arrays["lags"] = wanted.lags
-    return arrays, {
-        "waiting": {"with_fourth": wanted.with_fourth, "clustered": wanted.clustered}
-    }
+    return arrays, {"waiting": {"with_fourth": wanted.with_fourth, "clustered": wanted.clustered}}
 
 
 def _unpack_waiting(arrays: Arrays, wanted: dict[str, Any]) -> WaitingRows:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +34,7 @@ class Rows:
     endog: FloatArray
     exog: FloatArray
     instrument: FloatArray
-    clusters: NDArray[np.int64] | NDArray[np.str_] | None = None
+    clusters: NDArray[Any] | None = None
 
     def part(self, rows: slice) -> Rows:
         """Return some of the rows."""

@@ -252,46 +252,6 @@ def change_fourth(fourth: FloatArray, rows: FloatArray, columns: FloatArray) -> 
     return pack_symmetric(full[np.tril_indices(rows.shape[1])])
 
 
-def merge(first: LinearMomentStatistic, second: LinearMomentStatistic) -> LinearMomentStatistic:
-    """Return the statistic of the rows of both, in the basis of the first.
-
-    Raises
-    ------
-    InputError
-        If the numbers of regressors or instruments differ, only one has fourth-order sums, or rows
-        of one may be correlated with rows of the other.
-    """
-    if first.dependence or second.dependence:
-        raise InputError(
-            "cannot merge statistics of serially correlated or clustered rows: pairs of rows in "
-            "different blocks would be left out"
-        )
-    if (first.k, first.m) != (second.k, second.m):
-        raise InputError(
-            f"cannot merge a statistic of {first.k} regressors and {first.m} instruments with one "
-            f"of {second.k} and {second.m}"
-        )
-    if second.basis is not first.basis:
-        second = change_basis(second, first.basis)
-    fourth, score_product = None, None
-    if first.score_product is not None and second.score_product is not None:
-        score_product = first.score_product + second.score_product
-    if first.fourth is not None and second.fourth is not None:
-        fourth = first.fourth + second.fourth
-    elif first.fourth is not None or second.fourth is not None:
-        raise InputError("cannot merge: only one statistic has the fourth-order sums")
-    return replace(
-        first,
-        n=first.n + second.n,
-        cross=first.cross + second.cross,
-        instrument_product=first.instrument_product + second.instrument_product,
-        row_product=first.row_product + second.row_product,
-        row_sum=first.row_sum + second.row_sum,
-        score_product=score_product,
-        fourth=fourth,
-    )
-
-
 def covariance_statistic(statistic: LinearMomentStatistic, rule: CovarianceRule) -> FloatArray:
     """Return T with S = sum c_ab phi_a phi_b T_ab for a rule other than nonrobust.
 

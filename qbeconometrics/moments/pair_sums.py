@@ -8,7 +8,7 @@ weight times vec(M) vec(M)'.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,31 +20,13 @@ from qbeconometrics.moments.compensated import CompensatedSum
 from qbeconometrics.moments.linear import block_slices
 
 FloatArray = NDArray[np.float64]
-Labels = NDArray[np.int64] | NDArray[np.str_]
+Labels = NDArray[Any]  # whole numbers or text
 
 # Eigenvalues below this share of the largest are of directions that no cluster shows.
 ROUNDING = 1e-14
 
 # fourth-order sums (packed), weighted sum of z w' (m, k + 1), total weight
 Totals = tuple[FloatArray, FloatArray, float]
-
-
-class PairSums(Protocol):
-    """What `RunningMoments` asks of sums over pairs."""
-
-    cov_type: str
-
-    def add(self, rows: Rows, basis: MomentBasis) -> PairSums:
-        """Return the sums with more rows."""
-
-    def merge(self, other: Any, basis: MomentBasis) -> PairSums:
-        """Return the sums over the rows of both, which are in the same basis."""
-
-    def move(self, rows: FloatArray, columns: FloatArray) -> PairSums:
-        """Return the sums for rows'w and columns'z."""
-
-    def totals(self, k: int, m: int) -> Totals:
-        """Return what `LinearMomentStatistic` holds."""
 
 
 def row_vectors(rows: Rows, basis: MomentBasis) -> tuple[FloatArray, FloatArray]:
@@ -97,7 +79,7 @@ class ClusterSums:
             lots = _joined((*lots, _by_label(part.clusters, sums)))
         return replace(self, lots=lots)
 
-    def merge(self, other: ClusterSums, basis: MomentBasis) -> ClusterSums:
+    def merge(self, other: ClusterSums) -> ClusterSums:
         """Return the sums over the rows of both."""
         return replace(self, lots=_joined((*self.lots, *other.lots)))
 
@@ -267,7 +249,10 @@ class SerialSums:
 
 
 def _last(table: FloatArray, count: int) -> FloatArray:
-    return table[len(table) - count :] if 0 < count < len(table) else table[: len(table) * (count > 0)]
+    return table[max(0, len(table) - count) :]
+
+
+PairSums = ClusterSums | SerialSums
 
 
 def cluster_share(pairs: ClusterSums) -> tuple[float, object]:

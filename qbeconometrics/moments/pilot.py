@@ -53,7 +53,9 @@ def _padded_factor(columns: FloatArray) -> FloatArray:
     return np.asarray(np.linalg.qr(columns, mode="r"), dtype=np.float64)
 
 
-def basis_of_products(row_product: FloatArray, instrument_product: FloatArray, n: int) -> MomentBasis:
+def basis_of_products(
+    row_product: FloatArray, instrument_product: FloatArray, n: int
+) -> MomentBasis:
     """Return such coordinates relative to those of the sums w w' and z z'.
 
     Parameters

@@ -251,8 +251,10 @@ def _merged(first: RunningMoments, second: RunningMoments, offset: int) -> Runni
     if fourth is not None and second.fourth is not None:
         fourth = fourth.merge(second.fourth)
     pairs = first.pairs
-    if pairs is not None and second.pairs is not None:
+    if isinstance(pairs, SerialSums) and isinstance(second.pairs, SerialSums):
         pairs = pairs.merge(second.pairs, first.basis)
+    elif isinstance(pairs, ClusterSums) and isinstance(second.pairs, ClusterSums):
+        pairs = pairs.merge(second.pairs)
     merged = replace(
         first,
         n=first.n + second.n,

@@ -44,9 +44,7 @@ class Suspects:
     @classmethod
     def nobody(cls, k: int, m: int) -> Suspects:
         """Return the suspects among no rows."""
-        return cls(
-            np.empty((0, m)), np.empty((0, k + 1)), np.empty(0, dtype=np.int64), np.empty(0)
-        )
+        return cls(np.empty((0, m)), np.empty((0, k + 1)), np.empty(0, dtype=np.int64), np.empty(0))
 
     def add(
         self,
@@ -74,9 +72,7 @@ class Suspects:
         (found,) = np.nonzero(lengths > HIGH_LEVERAGE * smallest)
         joined = Suspects(
             np.concatenate([self.instrument, rows.instrument[found]]),
-            np.concatenate(
-                [self.others, np.column_stack([rows.endog[found], rows.exog[found]])]
-            ),
+            np.concatenate([self.others, np.column_stack([rows.endog[found], rows.exog[found]])]),
             np.concatenate([self.positions, positions[found]]),
             np.empty(0),
         )

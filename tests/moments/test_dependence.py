@@ -219,12 +219,6 @@ def test_change_of_basis(data, name):
         assert distance(covariance_at(moved, point, centered), expected) < ROUNDING
 
 
-def test_merge_is_refused(data):
-    statistic = statistic_of(*data, RULES["one-way"])
-    with pytest.raises(InputError, match="serially correlated or clustered"):
-        linear.merge(statistic, statistic)
-
-
 def test_singletons_are_independent_rows(data):
     y, x, z = data
     own = statistic_of(*data, RowWeights(clusters=(np.arange(N),)))
