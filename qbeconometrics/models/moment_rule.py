@@ -15,9 +15,7 @@ from qbeconometrics.moments.lag_windows import KERNELS
 HC_TYPES = ("HC0", "HC1")
 
 
-def streaming_rule(
-    cov_type: str, cov_kwds: Any, *, by_name: bool
-) -> CovarianceRule:
+def streaming_rule(cov_type: str, cov_kwds: Any, *, by_name: bool) -> CovarianceRule:
     """Read a covariance rule whose weights are known before the rows are.
 
     Parameters

@@ -56,7 +56,7 @@ def load_statistic(path: Path) -> tuple[dict[str, Any], Sums | None]:
         If the file is no such file, is torn, was changed, or is of a later version.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         text = bytes(arrays.pop("header")).decode("utf-8")
         digest = bytes(arrays.pop("digest")).decode("ascii")

@@ -1,5 +1,6 @@
 """Models from statistics: the draws of the model with all rows, whatever the cuts."""
 
+import itertools
 import json
 import subprocess
 import sys
@@ -57,7 +58,7 @@ def fit(model, **options):
 def pieces(data, blocks, seed=0):
     cuts = np.random.default_rng(seed).integers(1, len(data), size=blocks - 1)
     edges = np.unique(np.r_[0, len(data), cuts])
-    return [slice(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    return [slice(a, b) for a, b in itertools.pairwise(edges)]
 
 
 def statistic(data, blocks, **rule):

@@ -8,7 +8,6 @@ import pytest
 from statsmodels.stats.sandwich_covariance import S_crosssection, S_hac_simple
 
 import qbeconometrics as qb
-from qbeconometrics.exceptions import InputError
 from qbeconometrics.moments import dependence, linear
 from qbeconometrics.moments.basis import MomentBasis, basis_from_triangle
 from qbeconometrics.moments.covariance import CovarianceRule

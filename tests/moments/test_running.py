@@ -1,5 +1,7 @@
 """Sums over blocks against sums over all rows at once, for every rule, cut and order of merging."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -73,7 +75,7 @@ def cuts_of(blocks, seed=0):
 
 def running(rows, cuts, wanted):
     sums = None
-    for start, stop in zip(cuts[:-1], cuts[1:], strict=True):
+    for start, stop in itertools.pairwise(cuts):
         part = rows.part(slice(start, stop))
         sums = start_moments(part, start, wanted) if sums is None else add_rows(sums, part, start)
     return sums
@@ -147,8 +149,9 @@ def test_many_small_additions_keep_their_rounding():
         sums = add_rows(sums, block, 1_000 * count)
     exact = 1.1 * 1e6
     basis = sums.basis
-    endog = sums.cross.value[0, 1] + sums.cross.value[0, 2] / basis.regressor_map[0, 0] * (
-        basis.centre[0]
+    endog = (
+        sums.cross.value[0, 1]
+        + sums.cross.value[0, 2] / basis.regressor_map[0, 0] * (basis.centre[0])
     )
     assert abs(endog - exact) < 1e-15 * exact * 4
 
