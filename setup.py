@@ -20,6 +20,7 @@ KERNELS = [
     "_delayed_acceptance",
     "_smoothing",
     "_projection",
+    "_row_products",
 ]
 
 # A debug build checks every index; QBECONOMETRICS_SANITIZE=address,undefined instruments the code.

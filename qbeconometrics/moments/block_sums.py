@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qbeconometrics.exceptions import InputError
+from qbeconometrics.kernels._row_products import row_products
 from qbeconometrics.moments.basis import MomentBasis
 from qbeconometrics.moments.compensated import CompensatedSum
-from qbeconometrics.moments.linear import block_slices, pair_products
 
 FloatArray = NDArray[np.float64]
 
@@ -76,34 +76,137 @@ class BlockSums:
     lengths: FloatArray
 
 
+# Products of a piece fill about this many numbers, which the second-level cache holds; after so many
+# pieces the rounding of their sum is kept.
+PIECE_NUMBERS = 65_536
+PIECES = 32
+
+
 def block_sums(rows: Rows, basis: MomentBasis, *, with_fourth: bool) -> BlockSums:
     """Add up the products of rows in a basis."""
-    endog, exog, instrument = rows.endog, rows.exog, rows.instrument
-    n, k = exog.shape
-    m = instrument.shape[1]
-    pairs, packed = (k + 1) * (k + 2) // 2, m * (m + 1) // 2
-    cross = CompensatedSum.zeros((m + 1, k + 2))
-    instrument_product = CompensatedSum.zeros(packed)
-    row_product = CompensatedSum.zeros(pairs)
-    fourth = CompensatedSum.zeros((pairs, packed)) if with_fourth else None
+    n, k = rows.exog.shape
+    m = rows.instrument.shape[1]
+    maps = tuple(
+        np.ascontiguousarray(part)
+        for part in (basis.centre, basis.regressor_map, basis.instrument_map)
+    )
+    data = tuple(np.ascontiguousarray(part) for part in (rows.endog, rows.exog, rows.instrument))
+    constants = _constants(rows, basis) if with_fourth else None
+    work = _Workspace(n, k, m, with_fourth=with_fourth, with_second=constants is None)
+    sums = [CompensatedSum.zeros(part.shape) for part in work.totals]
     lengths = np.empty(n)
-    lower_z, lower_w = np.tril_indices(m), np.tril_indices(k + 1)
-    for block in block_slices(n, pairs + packed + k + m + 1):
-        # Rows of the data lie along the last axis, so that products run over contiguous numbers.
-        size = block.stop - block.start
-        w, z = np.empty((k + 2, size)), np.empty((m + 1, size))
-        w[0], z[0] = 1.0, 1.0
-        w[1] = endog[block] - exog[block] @ basis.centre
-        np.matmul(basis.regressor_map.T, exog[block].T, out=w[2:])
-        np.matmul(basis.instrument_map.T, instrument[block].T, out=z[1:])
-        cross = cross.add(z @ w.T)
-        np.einsum("ji,ji->i", z[1:], z[1:], out=lengths[block])
-        if fourth is None:
-            instrument_product = instrument_product.add((z[1:] @ z[1:].T)[lower_z])
-            row_product = row_product.add((w[1:] @ w[1:].T)[lower_w])
-            continue
-        of_w, of_z = pair_products(w[1:]), pair_products(z[1:])
-        fourth = fourth.add(of_w @ of_z.T)
-        instrument_product = instrument_product.add(of_z.sum(axis=1))
-        row_product = row_product.add(of_w.sum(axis=1))
-    return BlockSums(cross, instrument_product, row_product, fourth, lengths)
+    for first in range(0, n, PIECES * work.size):
+        work.clear()
+        for start in range(first, min(n, first + PIECES * work.size), work.size):
+            stop = min(n, start + work.size)
+            work.add(*(part[start:stop] for part in data), *maps, lengths[start:stop])
+        sums = [total.add(part) for total, part in zip(sums, work.totals, strict=True)]
+    if constants is not None:
+        return _second_from_fourth(sums[0], constants, n, k, m, lengths)
+    cross = sums[1].map(lambda total: np.roll(np.roll(total, 1, axis=0), 1, axis=1))
+    return BlockSums(cross, sums[2], sums[3], sums[0] if with_fourth else None, lengths)
+
+
+def _constants(rows: Rows, basis: MomentBasis) -> tuple[float, float] | None:
+    """Values of the first regressor and instrument in the basis, if they are constants."""
+    values = []
+    for columns, linear in (
+        (rows.exog, basis.regressor_map),
+        (rows.instrument, basis.instrument_map),
+    ):
+        first = columns[:, 0]
+        if np.any(linear[1:, 0]) or first.min() != first.max() or first[0] == 0.0:
+            return None
+        values.append(float(first[0] * linear[0, 0]))
+    return values[0], values[1]
+
+
+def _second_from_fourth(
+    fourth: CompensatedSum,
+    constants: tuple[float, float],
+    n: int,
+    k: int,
+    m: int,
+    lengths: FloatArray,
+) -> BlockSums:
+    """Read off the other sums: products with the constants are among those of fourth order."""
+    of_x, of_z = constants
+    # Positions of w_a x_0 and of z_l z_0 among the pairs, packed by rows of the lower triangle.
+    order = np.arange(k + 1)
+    with_x = np.where(order > 0, order * (order + 1) // 2 + 1, 1)
+    order = np.arange(m)
+    with_z = order * (order + 1) // 2
+
+    def cross(total: FloatArray) -> FloatArray:
+        found = np.zeros((m + 1, k + 2))
+        found[1:, 1:] = total[np.ix_(with_x, with_z)].T / (of_x * of_z)
+        found[1:, 0] = total[2, with_z] / (of_x**2 * of_z)
+        found[0, 1:] = total[with_x, 0] / (of_x * of_z**2)
+        return found
+
+    crossed = fourth.map(cross)
+    crossed.high[0, 0] = n
+    return BlockSums(
+        crossed,
+        fourth.map(lambda total: total[2] / of_x**2),
+        fourth.map(lambda total: total[:, 0] / of_z**2),
+        fourth,
+        lengths,
+    )
+
+
+class _Workspace:
+    """Buffers for pieces of a block: rows and products lie along the last axis, with ones in the last row."""
+
+    def __init__(self, n: int, k: int, m: int, *, with_fourth: bool, with_second: bool):
+        pairs, packed = (k + 1) * (k + 2) // 2, m * (m + 1) // 2
+        width = pairs + packed + k + m + 3
+        size = self.size = max(1, min(n, max(64, PIECE_NUMBERS // width)))
+        self.w, self.z = np.ones((k + 2, size)), np.ones((m + 1, size))
+        self.with_fourth, self.with_second = with_fourth, with_second
+        self.w_pairs, self.z_pairs = np.empty((pairs, size)), np.empty((packed, size))
+        shapes: list[tuple[int, ...]] = [(pairs, packed) if with_fourth else (0,)]
+        if with_second:
+            shapes += [(m + 1, k + 2), (packed,), (pairs,)]
+        self.totals = [np.zeros(shape) for shape in shapes]
+        self.products = [np.empty(shape) for shape in shapes[:2]]
+
+    def clear(self) -> None:
+        """Begin new totals."""
+        for total in self.totals:
+            total[...] = 0.0
+
+    def add(
+        self,
+        endog: FloatArray,
+        exog: FloatArray,
+        instrument: FloatArray,
+        centre: FloatArray,
+        regressor_map: FloatArray,
+        instrument_map: FloatArray,
+        lengths: FloatArray,
+    ) -> None:
+        """Add a piece to the totals, and fill in the lengths of its instruments."""
+        w, z, w_pairs, z_pairs = self.w, self.z, self.w_pairs, self.z_pairs
+        row_products(
+            endog,
+            exog,
+            instrument,
+            centre,
+            regressor_map,
+            instrument_map,
+            w[:-1],
+            z[:-1],
+            w_pairs,
+            z_pairs,
+            lengths,
+        )
+        n = len(endog)
+        if n < self.size:
+            w, z, w_pairs, z_pairs = (part[:, :n] for part in (w, z, w_pairs, z_pairs))
+        if self.with_fourth:
+            self.totals[0] += np.matmul(w_pairs, z_pairs.T, out=self.products[0])
+        if self.with_second:
+            self.totals[1] += np.matmul(z, w.T, out=self.products[1])
+            self.totals[2] += z_pairs.sum(axis=1)
+            self.totals[3] += w_pairs.sum(axis=1)

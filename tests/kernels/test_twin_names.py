@@ -24,6 +24,7 @@ COMPARED_IN = {
     "smoothing_gibbs": "test_smoothing.py",
     "ProjectionTarget": "test_projection.py",
     "projection_chain": "test_projection.py",
+    "row_products": "test_row_products.py",
 }
 
 
