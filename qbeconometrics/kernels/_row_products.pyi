@@ -15,6 +15,7 @@ def row_products(
     w_pairs: _Floats,
     z_pairs: _Floats,
     lengths: _Floats,
+    fourth: _Floats,
 ) -> None: ...
 
 # What Cython adds to every module.

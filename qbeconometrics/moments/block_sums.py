@@ -76,10 +76,11 @@ class BlockSums:
     lengths: FloatArray
 
 
-# Products of a piece fill about this many numbers, which the second-level cache holds; after so many
-# pieces the rounding of their sum is kept.
-PIECE_NUMBERS = 65_536
+# Products of a piece fill about this many numbers, which the second-level cache holds; after so
+# many pieces the rounding of their sum is kept.
+PIECE_NUMBERS = 32_768
 PIECES = 32
+NOTHING = np.empty((0, 0))
 
 
 def block_sums(rows: Rows, basis: MomentBasis, *, with_fourth: bool) -> BlockSums:
@@ -97,8 +98,10 @@ def block_sums(rows: Rows, basis: MomentBasis, *, with_fourth: bool) -> BlockSum
     lengths = np.empty(n)
     for first in range(0, n, PIECES * work.size):
         work.clear()
-        for start in range(first, min(n, first + PIECES * work.size), work.size):
-            stop = min(n, start + work.size)
+        last = min(n, first + PIECES * work.size)
+        step = work.size if constants is None else PIECES * work.size
+        for start in range(first, last, step):
+            stop = min(last, start + step)
             work.add(*(part[start:stop] for part in data), *maps, lengths[start:stop])
         sums = [total.add(part) for total, part in zip(sums, work.totals, strict=True)]
     if constants is not None:
@@ -156,7 +159,7 @@ def _second_from_fourth(
 
 
 class _Workspace:
-    """Buffers for pieces of a block: rows and products lie along the last axis, with ones in the last row."""
+    """Buffers for pieces of a block, whose rows lie along the last axis; w and z end in ones."""
 
     def __init__(self, n: int, k: int, m: int, *, with_fourth: bool, with_second: bool):
         pairs, packed = (k + 1) * (k + 2) // 2, m * (m + 1) // 2
@@ -200,13 +203,15 @@ class _Workspace:
             w_pairs,
             z_pairs,
             lengths,
+            NOTHING if self.with_second else self.totals[0],
         )
+        if not self.with_second:
+            return
         n = len(endog)
         if n < self.size:
             w, z, w_pairs, z_pairs = (part[:, :n] for part in (w, z, w_pairs, z_pairs))
         if self.with_fourth:
             self.totals[0] += np.matmul(w_pairs, z_pairs.T, out=self.products[0])
-        if self.with_second:
-            self.totals[1] += np.matmul(z, w.T, out=self.products[1])
-            self.totals[2] += z_pairs.sum(axis=1)
-            self.totals[3] += w_pairs.sum(axis=1)
+        self.totals[1] += np.matmul(z, w.T, out=self.products[1])
+        self.totals[2] += z_pairs.sum(axis=1)
+        self.totals[3] += w_pairs.sum(axis=1)
