@@ -122,7 +122,7 @@ class BlockFormula:
         with patsy_errors_named(self.formula), np.errstate(all="ignore"):
             refuse_unknown_names([self.outcome], frame, self.env)
             endog = numeric_outcome(full_value(self.outcome, self.env, columns), self.endog_name)
-            parts = [self._side(info, columns) for info in self.infos]
+            parts = [self.side(info, columns) for info in self.infos]
         exog, instrument = assemble_blocks(self.text, parts)
         exog_values, instrument_values = exog.to_numpy(), instrument.to_numpy()
         with np.errstate(invalid="ignore"):
@@ -144,7 +144,8 @@ class BlockFormula:
             return BlockRows(endog, exog_values, instrument_values, kept)
         return BlockRows(endog[kept], exog_values[kept], instrument_values[kept], kept)
 
-    def _side(self, info: Any, columns: PlainColumns) -> pd.DataFrame:
+    def side(self, info: Any, columns: PlainColumns) -> pd.DataFrame:
+        """Build one right-hand side; a row with a missing value is NaN throughout."""
         factors = [factor.factor for factor in info.factor_infos]
         refuse_unknown_names(factors, columns.frame, self.env)
         try:
@@ -254,10 +255,19 @@ def _designs(
 
 def has_categories_or_states(formula: BlockFormula) -> bool:
     """Whether the columns depend on the data that they were learnt from."""
-    return any(
-        described.type == "categorical" or is_stateful(factor.factor, formula.env)
+    return any_stateful(formula) or any(
+        described.type == "categorical"
         for info in formula.infos
-        for factor, described in info.factor_infos.items()
+        for described in info.factor_infos.values()
+    )
+
+
+def any_stateful(formula: BlockFormula) -> bool:
+    """Whether some term learns from the data, as ``center(x)`` does."""
+    return any(
+        is_stateful(factor.factor, formula.env)
+        for info in formula.infos
+        for factor in info.factor_infos
     )
 
 

@@ -167,6 +167,7 @@ class QuasiBayesIV(LinearMomentsModel):
         statistic: LinearMoments,
         names: Mapping[str, Any] | None = None,
         prior: PriorLike = None,
+        partial_out: bool = False,
         **unknown: Any,
     ) -> QuasiBayesIV:
         """Build a model from sums over rows that need not be in memory, or on one machine.
@@ -177,6 +178,9 @@ class QuasiBayesIV(LinearMomentsModel):
         names : dict, optional
             "endog", "exog" and "instrument", in place of the statistic's names.
         prior : Prior, dict of str to Prior, or None
+        partial_out : bool
+            Whether the exogenous regressors are partialled out of everything, so that only the
+            coefficients of endogenous ones are left, with the excluded instruments.
 
         Returns
         -------
@@ -201,8 +205,10 @@ class QuasiBayesIV(LinearMomentsModel):
         """
         from qbeconometrics.models.iv_without_rows import QuasiBayesIVFromMoments
 
-        refuse_unknown_keywords(unknown, ("statistic", "names", "prior"), "from_moments")
-        return QuasiBayesIVFromMoments.build(statistic, names, prior)
+        refuse_unknown_keywords(
+            unknown, ("statistic", "names", "prior", "partial_out"), "from_moments"
+        )
+        return QuasiBayesIVFromMoments.build(statistic, names, prior, partial_out)
 
     def first_stage(
         self, cov_type: str = "HC0", cov_kwds: Mapping[str, Any] | None = None

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
@@ -17,20 +19,30 @@ from qbeconometrics.exceptions import (
     QBEconometricsError,
     check_choice,
 )
+from qbeconometrics.inputs.design import LinearDesign
 from qbeconometrics.inputs.moment_design import design_without_rows
+from qbeconometrics.inputs.spans import Coordinates
 from qbeconometrics.models.iv import QuasiBayesIV
 from qbeconometrics.models.moment_blocks import FormulaReader, Names
 from qbeconometrics.models.moment_rule import HC_TYPES, stored_keywords
 from qbeconometrics.models.moment_statistic import LinearMoments
 from qbeconometrics.models.row_weights import Dependence
 from qbeconometrics.moments.basis import MomentBasis, basis_from_triangle
+from qbeconometrics.moments.cells import (
+    CellMoments,
+    cell_coordinates,
+    cell_leverage,
+    cell_statistic,
+)
 from qbeconometrics.moments.covariance import CovarianceRule, parse_covariance
 from qbeconometrics.moments.dependence import RowWeights
 from qbeconometrics.moments.linear import LinearMomentStatistic, ScaledRows
 from qbeconometrics.moments.pair_sums import ClusterSums, cluster_share
+from qbeconometrics.moments.partialling import PartialledOut, partial_out
 from qbeconometrics.moments.running import column_coordinates, finished_statistic, settle
 from qbeconometrics.posterior.propriety import check_cluster_leverage, check_leverage
 from qbeconometrics.priors import PriorLike
+from qbeconometrics.results.fit_record import FitRecord
 
 
 class QuasiBayesIVFromMoments(QuasiBayesIV):
@@ -40,7 +52,11 @@ class QuasiBayesIVFromMoments(QuasiBayesIV):
 
     @classmethod
     def build(
-        cls, statistic: LinearMoments, names: Mapping[str, Any] | None, prior: PriorLike
+        cls,
+        statistic: LinearMoments,
+        names: Mapping[str, Any] | None,
+        prior: PriorLike,
+        controls_out: bool = False,
     ) -> QuasiBayesIVFromMoments:
         """Check the design that the statistic is of."""
         if not isinstance(statistic, LinearMoments):
@@ -51,12 +67,17 @@ class QuasiBayesIVFromMoments(QuasiBayesIV):
                 "to the end; call update_from with resume=True, or statistic.close_source()"
             )
         given = _names(statistic.names, names)
-        moments = settle(statistic.moments)
+        moments = statistic.moments
+        moments = moments if isinstance(moments, CellMoments) else settle(moments)
         model = cls.__new__(cls)
         model.statistic = statistic
         model._running = moments
-        model._coordinates = column_coordinates(moments)
-        design = design_without_rows(
+        model._coordinates = (
+            cell_coordinates(moments)
+            if isinstance(moments, CellMoments)
+            else column_coordinates(moments)
+        )
+        model._whole = design = design_without_rows(
             model._coordinates,
             n=moments.n,
             n_dropped=statistic.n_dropped,
@@ -64,8 +85,12 @@ class QuasiBayesIVFromMoments(QuasiBayesIV):
             exog_names=given.exog,
             instrument_names=given.instrument,
         )
+        model._partialled = None
+        if controls_out:
+            model._partialled, design = _without_controls(model._coordinates, design)
         reader = statistic._reader
         recipe = reader.recipe if isinstance(reader, FormulaReader) and names is None else None
+        recipe = None if controls_out else recipe
         model._prepare(design, prior, recipe=recipe, n_dropped=statistic.n_dropped)
         return model
 
@@ -124,7 +149,7 @@ class QuasiBayesIVFromMoments(QuasiBayesIV):
                 f"first_stage with cov_type={rule.cov_type!r} needs the rows, of which only the "
                 "sums are left; use cov_type='nonrobust', or QuasiBayesIV with the rows"
             )
-        design, coordinates = self.design, self._coordinates
+        design, coordinates = self._whole, self._coordinates
         exogenous = [j for j in range(len(design.exog_names)) if j not in design.endogenous]
         moments = first_stage_without_rows(
             coordinates.exog[:, list(design.endogenous)],
@@ -156,14 +181,27 @@ class QuasiBayesIVFromMoments(QuasiBayesIV):
             return name, {**kwds, **(cov_kwds or {}), **_groups_word(mine)}
         return cov_type, cov_kwds
 
+    def _draw(self, *arguments: Any) -> FitRecord:
+        record = super()._draw(*arguments)
+        if self._partialled is None:
+            return record
+        out = [name for name in self._whole.exog_names if name not in self.design.exog_names]
+        shown = ", ".join(out[:3]) + (f" and {len(out) - 3} more" if len(out) > 3 else "")
+        note = f"Partialled out of outcome, regressors and instruments: {shown}."
+        return replace(record, notes=(*record.notes, note))
+
     @cached_property
     def _basis(self) -> MomentBasis:
+        if self._partialled is not None:
+            return self._partialled.basis
         k, m = len(self.design.exog_names), len(self.design.instrument_names)
         return basis_from_triangle(self.design.triangle, self.design.nobs, k, m)
 
     @cached_property
     def _finished(self) -> LinearMomentStatistic:
-        return finished_statistic(self._running, self._basis)
+        whole = self._basis if self._partialled is None else self._partialled.whole
+        form = cell_statistic if isinstance(self._running, CellMoments) else finished_statistic
+        return replace(form(self._running, whole), basis=self._basis)
 
     def _dependence(self, rule: CovarianceRule) -> Dependence | None:
         """Describe the weights that are in the sums, refusing others."""
@@ -214,8 +252,10 @@ class QuasiBayesIVFromMoments(QuasiBayesIV):
         """Refuse instruments that make S singular on a plane of coefficients."""
         if rule.cov_type == "nonrobust":
             return
-        leverage, position = self._running.suspects.largest()
-        check_leverage(leverage, position)
+        if isinstance(self._running, CellMoments):
+            check_leverage(*cell_leverage(self._running, self._coordinates))
+            return
+        check_leverage(*self._running.suspects.largest())
         pairs = self._running.pairs
         if isinstance(pairs, ClusterSums):
             share, cluster = cluster_share(pairs)
@@ -229,6 +269,35 @@ class QuasiBayesIVFromMoments(QuasiBayesIV):
             return self.first_stage()
         except QBEconometricsError as error:
             return str(error)
+
+
+def _without_controls(
+    coordinates: Coordinates, design: LinearDesign
+) -> tuple[PartialledOut, LinearDesign]:
+    """Return what is left of a design, and how it comes from the whole."""
+    if not design.endogenous:
+        raise OptionError("partial_out=True leaves no regressor: none is endogenous")
+    if len(design.endogenous) == len(design.exog_names):
+        raise OptionError("partial_out=True needs exogenous regressors to partial out")
+    left = partial_out(coordinates, design.endogenous, design.excluded, design.nobs)
+    roots = np.linalg.norm(left.coordinates.exog, axis=0) / np.sqrt(design.nobs)
+    p, number = len(design.endogenous), len(design.excluded)
+    return left, replace(
+        design,
+        exog=np.empty((0, p)),
+        instrument=np.empty((0, number)),
+        exog_names=tuple(design.exog_names[j] for j in design.endogenous),
+        instrument_names=tuple(design.instrument_names[j] for j in design.excluded),
+        triangle=left.triangle,
+        endogenous=tuple(range(p)),
+        excluded=tuple(range(number)),
+        constant=None,
+        column_means=np.zeros(p),
+        column_sds=roots,
+        endog_mean=0.0,
+        endog_sd=float(np.linalg.norm(left.coordinates.endog) / np.sqrt(design.nobs)),
+        constant_in_instruments=False,
+    )
 
 
 def _groups_word(rule: CovarianceRule) -> dict[str, str]:

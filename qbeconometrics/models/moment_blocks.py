@@ -11,8 +11,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from qbeconometrics.exceptions import InputError
-from qbeconometrics.inputs.block_formula import BlockFormula, learn_formula, names_read
+from qbeconometrics.inputs.block_formula import (
+    BlockFormula,
+    any_stateful,
+    learn_formula,
+    names_read,
+)
 from qbeconometrics.inputs.columns import Table, read_table
+from qbeconometrics.inputs.compressed_rows import levels_of_cells
 from qbeconometrics.inputs.formula import RegressorRecipe
 from qbeconometrics.inputs.formula_storage import describe_formula, rebuild_formula
 from qbeconometrics.inputs.groups import read_groups
@@ -71,12 +77,15 @@ class FormulaReader:
     env : patsy.EvalEnvironment
     columns : BlockFormula or None
         None until a block was seen.
+    compress : bool
+        Whether rows that share their exogenous columns are added up first.
     """
 
     formula: str
     missing: str
     env: Any
     columns: BlockFormula | None = None
+    compress: bool = False
 
     @property
     def names(self) -> Names | None:
@@ -102,7 +111,15 @@ class FormulaReader:
 
     def prepared(self, block: Any) -> FormulaReader:
         """Return the reader with names fixed, from the first block if they are not yet."""
-        return self if self.columns is not None else self.learnt(lambda: iter([block]))
+        if self.columns is not None:
+            return self
+        if self.compress:
+            cells = levels_of_cells(self.formula, block)
+            learnt = self.learnt(lambda: iter([cells]))
+            assert learnt.columns is not None
+            if not any_stateful(learnt.columns):
+                return learnt
+        return self.learnt(lambda: iter([block]))
 
     def read(self, block: Any, groups: Any) -> ReadBlock:
         """Check a block."""
@@ -127,8 +144,12 @@ class FormulaReader:
     def describe(self) -> dict[str, Any]:
         """Return what fixes the columns, for JSON."""
         described = None if self.columns is None else describe_formula(self.columns)
-        return {"kind": "formula", "formula": self.formula, "missing": self.missing} | {
-            "columns": described
+        return {
+            "kind": "formula",
+            "formula": self.formula,
+            "missing": self.missing,
+            "compress": self.compress,
+            "columns": described,
         }
 
 
@@ -219,7 +240,9 @@ def reader_from(description: dict[str, Any], env: Any = None) -> BlockReader:
     if description["kind"] == "formula":
         columns = description["columns"]
         rebuilt = None if columns is None else rebuild_formula(columns, env)
-        return FormulaReader(description["formula"], description["missing"], env, rebuilt)
+        return FormulaReader(
+            description["formula"], description["missing"], env, rebuilt, description["compress"]
+        )
     names = description["names"]
     if names is None:
         return ArrayReader(description["missing"])

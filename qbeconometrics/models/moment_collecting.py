@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qbeconometrics.exceptions import InputError, OptionError
+from qbeconometrics.inputs.compressed_rows import CompressedRows
 from qbeconometrics.inputs.time_order import check_time_order
 from qbeconometrics.models.moment_blocks import ReadBlock
 from qbeconometrics.models.moment_rule import HC_TYPES, dates_of
+from qbeconometrics.moments.cells import CellMoments, cells_of_rows, merge_cells
 from qbeconometrics.moments.covariance import CovarianceRule
 from qbeconometrics.moments.lag_windows import bandwidth_of_lags, lag_weights
 from qbeconometrics.moments.running import (
@@ -29,7 +31,7 @@ class Collected:
 
     Attributes
     ----------
-    moments : RunningMoments, WaitingRows or None
+    moments : RunningMoments, WaitingRows, CellMoments or None
         None before the first row.
     n_read : int
         Rows that were looked at, those with missing values among them.
@@ -39,7 +41,7 @@ class Collected:
         Of the first and the last row, where blocks have to be in order of time and have dates.
     """
 
-    moments: Sums | None = None
+    moments: Sums | CellMoments | None = None
     n_read: int = 0
     unfinished: int = 0
     dates: tuple[str, str] | None = None
@@ -61,6 +63,7 @@ class Collected:
                     "that have missing values. Drop them from the data first."
                 )
         moments = self.moments
+        assert not isinstance(moments, CellMoments)
         if len(read.rows.endog):
             moments = (
                 start_moments(read.rows, self.n_read, _wanted(rule))
@@ -69,11 +72,30 @@ class Collected:
             )
         return replace(self, moments=moments, n_read=self.n_read + length, dates=dates)
 
+    def with_cells(self, read: CompressedRows, length: int) -> Collected:
+        """Return what is held after a block whose rows were added up by cell."""
+        cells = self.moments
+        assert cells is None or isinstance(cells, CellMoments)
+        if len(read.codes):
+            more = cells_of_rows(
+                read.codes,
+                read.exogenous,
+                read.instrument,
+                read.values,
+                self.n_read,
+                None if cells is None else cells.offset,
+            )
+            cells = more if cells is None else merge_cells(cells, more, later=0)
+        return replace(self, moments=cells, n_read=self.n_read + length)
+
     def merged(self, other: Collected) -> Collected:
         """Return what is held of the rows of both; those of `other` follow in time."""
         moments = other.moments if self.moments is None else self.moments
-        if self.moments is not None and other.moments is not None:
-            moments = merge_moments(self.moments, other.moments, offset=self.n_read)
+        mine, theirs = self.moments, other.moments
+        if isinstance(mine, CellMoments) and isinstance(theirs, CellMoments):
+            moments = merge_cells(mine, theirs, later=self.n_read)
+        elif not (isinstance(mine, CellMoments | None) or isinstance(theirs, CellMoments | None)):
+            moments = merge_moments(mine, theirs, offset=self.n_read)
         return replace(
             self,
             moments=moments,

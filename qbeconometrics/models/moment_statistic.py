@@ -18,6 +18,7 @@ from qbeconometrics.exceptions import (
     check_choice,
     refuse_unknown_keywords,
 )
+from qbeconometrics.inputs.compressed_rows import compressed_rows
 from qbeconometrics.inputs.sources import block_length, blocks_of, can_be_read_again
 from qbeconometrics.models.fit_options import whole_number
 from qbeconometrics.models.moment_blocks import (
@@ -26,10 +27,11 @@ from qbeconometrics.models.moment_blocks import (
     Names,
 )
 from qbeconometrics.models.moment_collecting import Collected, groups_of_block
-from qbeconometrics.models.moment_rule import same_sums, streaming_rule
+from qbeconometrics.models.moment_rule import HC_TYPES, same_sums, streaming_rule
 from qbeconometrics.models.moment_sources import BLOCK_ROWS, read_source
 from qbeconometrics.models.stored_moments import StoredMoments
 from qbeconometrics.moments.basis import MomentBasis
+from qbeconometrics.moments.cells import CellMoments
 from qbeconometrics.moments.running import RunningMoments, WaitingRows, move
 
 MISSING_CHOICES = ("drop", "raise", "none")
@@ -42,6 +44,7 @@ KEYWORDS = (
     "endog_name",
     "exog_names",
     "instrument_names",
+    "compress",
 )
 
 
@@ -70,6 +73,10 @@ class LinearMoments(StoredMoments):
         Where functions in the formula are looked up; 0 is the caller.
     endog_name, exog_names, instrument_names : optional
         Names, for blocks that are arrays.
+    compress : bool
+        Whether rows that share the values of all instruments are added up first. For designs of
+        dummies: the size is then that of the number of combinations that occur, and adding a row
+        costs next to nothing. Needs a formula with brackets.
 
     Notes
     -----
@@ -103,10 +110,16 @@ class LinearMoments(StoredMoments):
         endog_name: str | None = None,
         exog_names: Sequence[str] | None = None,
         instrument_names: Sequence[str] | None = None,
+        compress: bool = False,
         **unknown: Any,
     ):
         refuse_unknown_keywords(unknown, KEYWORDS, "LinearMoments")
         self.rule = streaming_rule(cov_type, cov_kwds, by_name=formula is not None)
+        if compress and (formula is None or self.rule.cov_type not in ("nonrobust", *HC_TYPES)):
+            raise OptionError(
+                "compress=True needs a formula, and rows that are independent: cov_type 'HC0', "
+                "'HC1' or 'nonrobust'"
+            )
         if missing is None:
             missing = "none" if formula is None else "drop"
         check_choice(missing, MISSING_CHOICES, "missing")
@@ -122,7 +135,7 @@ class LinearMoments(StoredMoments):
                 raise OptionError("names are those of the formula; give one or the other")
             if not isinstance(eval_env, patsy.EvalEnvironment):
                 eval_env = patsy.EvalEnvironment.capture(int(eval_env) + 1)
-            self._reader = FormulaReader(formula, missing, eval_env)
+            self._reader = FormulaReader(formula, missing, eval_env, compress=compress)
         self._collected = Collected()
 
     @classmethod
@@ -196,7 +209,7 @@ class LinearMoments(StoredMoments):
         return self._reader.names
 
     @property
-    def moments(self) -> RunningMoments:
+    def moments(self) -> RunningMoments | CellMoments:
         """The sums; an error before the first block."""
         if self._collected.moments is None:
             raise InputError("No row was added yet. Call update, or merge another statistic.")
@@ -206,7 +219,13 @@ class LinearMoments(StoredMoments):
     @property
     def centre(self) -> pd.Series:
         """Coefficients about whose residuals the sums are formed."""
-        return pd.Series(self.moments.basis.centre, index=list(self.names.exog))
+        return pd.Series(self._running().basis.centre, index=list(self.names.exog))
+
+    def _running(self) -> RunningMoments:
+        moments = self.moments
+        if isinstance(moments, CellMoments):
+            raise OptionError("compress=True keeps sums that have no centre; any can be had later")
+        return moments
 
     def __repr__(self) -> str:
         what = self.formula or "arrays"
@@ -273,8 +292,13 @@ class LinearMoments(StoredMoments):
         reader, after = self._reader, replace(self._collected)
         if length:
             reader = reader.prepared(block)
-            read = reader.read(block, groups_of_block(self.rule, groups))
-            after = after.with_block(read, length, self.rule)
+            groups = groups_of_block(self.rule, groups)
+            if isinstance(reader, FormulaReader) and reader.compress:
+                assert reader.columns is not None
+                cells = compressed_rows(reader.columns, block, reader.missing)
+                after = after.with_cells(cells, length)
+            else:
+                after = after.with_block(reader.read(block, groups), length, self.rule)
         if of_source:
             after = replace(after, unfinished=after.unfinished + length)
         self._reader = reader
@@ -359,10 +383,11 @@ class LinearMoments(StoredMoments):
             raise InputError(
                 f"cannot merge: the columns are others. Here: {self.names}; there: {other.names}."
             )
-        if not same_sums(self.rule, other.rule):
+        mine, theirs = (getattr(one._reader, "compress", False) for one in (self, other))
+        if mine != theirs or not same_sums(self.rule, other.rule):
             raise OptionError(
                 f"cannot merge a statistic for cov_type={self.cov_type!r} with one for "
-                f"{other.cov_type!r}, or of other cov_kwds"
+                f"{other.cov_type!r}, or of other cov_kwds or compress"
             )
         after = self._collected.merged(other._collected)
         if self._reader.names is None:
@@ -386,7 +411,8 @@ class LinearMoments(StoredMoments):
         values = np.asarray(centre, dtype=np.float64)
         if values.shape != (len(names),) or not np.isfinite(values).all():
             raise InputError(f"centre must be {len(names)} finite numbers, one a coefficient")
-        basis = self.moments.basis
+        moments = self._running()
+        basis = moments.basis
         moved = MomentBasis(values, basis.regressor_map, basis.instrument_map)
-        self._collected = replace(self._collected, moments=move(self.moments, moved))
+        self._collected = replace(self._collected, moments=move(moments, moved))
         return self

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from qbeconometrics.exceptions import InputError
 from qbeconometrics.moments.basis import MomentBasis
 from qbeconometrics.moments.block_sums import Rows
+from qbeconometrics.moments.cells import CellMoments
 from qbeconometrics.moments.compensated import CompensatedSum
 from qbeconometrics.moments.pair_sums import ClusterSums, SerialSums
 from qbeconometrics.moments.running import RunningMoments, Sums, SumsWanted, WaitingRows
@@ -26,10 +27,11 @@ VERSION = 1
 
 Arrays = dict[str, NDArray[Any]]
 
+CELL_ARRAYS = ("controls", "instrument", "sums", "offset", "first_rows")
 SUMS = ("cross", "instrument_product", "row_product", "fourth")
 
 
-def save_statistic(path: Path, facts: dict[str, Any], moments: Sums | None) -> None:
+def save_statistic(path: Path, facts: dict[str, Any], moments: Sums | CellMoments | None) -> None:
     """Write to a temporary file beside `path`, then rename it."""
     arrays, numbers = ({}, None) if moments is None else pack_moments(moments)
     header = {"format": FORMAT, "version": VERSION, "facts": facts, "numbers": numbers}
@@ -47,7 +49,7 @@ def save_statistic(path: Path, facts: dict[str, Any], moments: Sums | None) -> N
         raise
 
 
-def load_statistic(path: Path) -> tuple[dict[str, Any], Sums | None]:
+def load_statistic(path: Path) -> tuple[dict[str, Any], Sums | CellMoments | None]:
     """Return what `save_statistic` wrote.
 
     Raises
@@ -92,10 +94,13 @@ def _digest(text: str, arrays: Arrays) -> str:
     return found.hexdigest()
 
 
-def pack_moments(moments: Sums) -> tuple[Arrays, dict[str, Any]]:
+def pack_moments(moments: Sums | CellMoments) -> tuple[Arrays, dict[str, Any]]:
     """Return sums as arrays by name, and numbers for JSON."""
     if isinstance(moments, WaitingRows):
         return _pack_waiting(moments)
+    if isinstance(moments, CellMoments):
+        cells = {name: getattr(moments, name) for name in CELL_ARRAYS}
+        return cells, {"cells": moments.n}
     basis = moments.basis
     arrays: Arrays = {
         "centre": basis.centre,
@@ -155,12 +160,14 @@ def _unpack_waiting(arrays: Arrays, wanted: dict[str, Any]) -> WaitingRows:
     )
 
 
-def unpack_moments(arrays: Arrays, numbers: dict[str, Any]) -> Sums:
+def unpack_moments(arrays: Arrays, numbers: dict[str, Any]) -> Sums | CellMoments:
     """Return the sums that `pack_moments` packed."""
+    if "cells" in numbers:
+        return CellMoments(numbers["cells"], *(arrays[name] for name in CELL_ARRAYS))
     if "waiting" in numbers:
         return _unpack_waiting(arrays, numbers["waiting"])
     described = numbers["pairs"]
-    pairs: ClusterSums | SerialSums | None = None
+    pairs: ClusterSums | SerialSums | CellMoments | None = None
     if described is not None and described["kind"] == "HAC":
         pairs = SerialSums(
             arrays["lags"],

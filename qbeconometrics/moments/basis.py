@@ -86,7 +86,7 @@ def basis_from_triangle(triangle: FloatArray, n: int, k: int, m: int) -> MomentB
 def basis_change(old: MomentBasis, new: MomentBasis) -> tuple[FloatArray, FloatArray]:
     """Return D (k + 1, k + 1) and E (m, m) with w_new = D' w_old and z_new = E' z_old."""
     k = len(old.centre)
-    change = np.zeros((k + 1, k + 1))
+    change = np.zeros((k + 1, 1 + new.regressor_map.shape[1]))
     change[0, 0] = 1.0
     regressors = _equilibrated_solve(
         old.regressor_map, np.column_stack([old.centre - new.centre, new.regressor_map])
