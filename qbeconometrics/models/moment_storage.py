@@ -167,7 +167,7 @@ def unpack_moments(arrays: Arrays, numbers: dict[str, Any]) -> Sums | CellMoment
     if "waiting" in numbers:
         return _unpack_waiting(arrays, numbers["waiting"])
     described = numbers["pairs"]
-    pairs: ClusterSums | SerialSums | CellMoments | None = None
+    pairs: ClusterSums | SerialSums | None = None
     if described is not None and described["kind"] == "HAC":
         pairs = SerialSums(
             arrays["lags"],

@@ -87,9 +87,10 @@ def block_sums(rows: Rows, basis: MomentBasis, *, with_fourth: bool) -> BlockSum
     """Add up the products of rows in a basis."""
     n, k = rows.exog.shape
     m = rows.instrument.shape[1]
-    maps = tuple(
-        np.ascontiguousarray(part)
-        for part in (basis.centre, basis.regressor_map, basis.instrument_map)
+    maps = (
+        np.ascontiguousarray(basis.centre),
+        np.ascontiguousarray(basis.regressor_map),
+        np.ascontiguousarray(basis.instrument_map),
     )
     data = tuple(np.ascontiguousarray(part) for part in (rows.endog, rows.exog, rows.instrument))
     constants = _constants(rows, basis) if with_fourth else None
@@ -102,7 +103,8 @@ def block_sums(rows: Rows, basis: MomentBasis, *, with_fourth: bool) -> BlockSum
         step = work.size if constants is None else PIECES * work.size
         for start in range(first, last, step):
             stop = min(last, start + step)
-            work.add(*(part[start:stop] for part in data), *maps, lengths[start:stop])
+            endog, exog, instrument = (part[start:stop] for part in data)
+            work.add(endog, exog, instrument, *maps, lengths[start:stop])
         sums = [total.add(part) for total, part in zip(sums, work.totals, strict=True)]
     if constants is not None:
         return _second_from_fourth(sums[0], constants, n, k, m, lengths)

@@ -204,7 +204,7 @@ def cell_leverage(cells: CellMoments, coordinates: Coordinates) -> tuple[float, 
     if not len(alone):
         return 0.0, 0
     lengths = np.linalg.norm(coordinates.instrument, axis=0)
-    factor = np.linalg.qr(coordinates.instrument / lengths, mode="r")
+    factor = triangular_factor([coordinates.instrument / lengths])
     white = np.linalg.solve(factor.T, (cells.instrument[alone] / lengths).T)
     leverage = counts[alone] * np.sum(white**2, axis=0)
     largest = int(leverage.argmax())
