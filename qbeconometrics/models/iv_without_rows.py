@@ -183,6 +183,9 @@ class QuasiBayesIVFromMoments(QuasiBayesIV):
 
     def _draw(self, *arguments: Any) -> FitRecord:
         record = super()._draw(*arguments)
+        if self.design.endogenous and record.cov_type != "nonrobust":
+            note = "The first stage is under homoskedastic errors: a robust one needs the rows."
+            record = replace(record, notes=(*record.notes, note))
         if self._partialled is None:
             return record
         out = [name for name in self._whole.exog_names if name not in self.design.exog_names]

@@ -36,7 +36,7 @@ FIELDS = (
 
 @pytest.fixture(scope="module")
 def data():
-    """Dummies of six places and their products with a binary instrument; a mean of y far from zero."""
+    """Dummies of six places, and their products with a binary instrument."""
     rng = np.random.default_rng(4)
     place, switch = rng.integers(0, 6, N), rng.integers(0, 2, N)
     cells = np.array([(p, s) for p in range(6) for s in range(2)])
