@@ -200,7 +200,7 @@ class QuasiBayesIV(LinearMomentsModel):
         >>> data = qb.datasets.load("card1995")
         >>> stat = qb.LinearMoments("lwage ~ exper + [educ ~ nearc4]")
         >>> stat = stat.update(data[:1500]).update(data[1500:])
-        >>> qb.QuasiBayesIV.from_moments(stat).fit(draws=100, rng=0).nobs
+        >>> qb.QuasiBayesIV.from_moments(stat).fit(quasi_likelihood="two-step", rng=0).nobs
         3010
         """
         from qbeconometrics.models.iv_without_rows import QuasiBayesIVFromMoments

@@ -24,9 +24,9 @@ from qbeconometrics.models.fit_options import whole_number
 from qbeconometrics.models.moment_blocks import (
     ArrayReader,
     FormulaReader,
-    Names,
 )
 from qbeconometrics.models.moment_collecting import Collected, groups_of_block
+from qbeconometrics.models.moment_facts import MomentFacts
 from qbeconometrics.models.moment_rule import HC_TYPES, same_sums, streaming_rule
 from qbeconometrics.models.moment_sources import BLOCK_ROWS, read_source
 from qbeconometrics.models.stored_moments import StoredMoments
@@ -48,7 +48,7 @@ KEYWORDS = (
 )
 
 
-class LinearMoments(StoredMoments):
+class LinearMoments(MomentFacts, StoredMoments):
     """Sums over rows that carry all that a quasi-posterior of linear moments needs.
 
     Blocks of rows are added one by one and forgotten; statistics of different rows are merged. The
@@ -177,38 +177,6 @@ class LinearMoments(StoredMoments):
     # -- what it holds ------------------------------------------------------------------------
 
     @property
-    def nobs(self) -> int:
-        """Rows that were added up."""
-        return self._collected.n
-
-    @property
-    def n_dropped(self) -> int:
-        """Rows left out because of missing values."""
-        return self._collected.n_read - self.nobs
-
-    @property
-    def unfinished(self) -> int:
-        """Rows of the source that was being read when it was interrupted; 0 if none was."""
-        return self._collected.unfinished
-
-    @property
-    def cov_type(self) -> str:
-        """What the sums are for."""
-        return self.rule.cov_type
-
-    @property
-    def formula(self) -> str | None:
-        """The formula, if there is one."""
-        return self._reader.formula if isinstance(self._reader, FormulaReader) else None
-
-    @property
-    def names(self) -> Names:
-        """Names of the columns; an error before the first block."""
-        if self._reader.names is None:
-            raise InputError("No block was seen yet, so the columns are not known. Call update.")
-        return self._reader.names
-
-    @property
     def moments(self) -> RunningMoments | CellMoments:
         """The sums; an error before the first block."""
         if self._collected.moments is None:
@@ -226,10 +194,6 @@ class LinearMoments(StoredMoments):
         if isinstance(moments, CellMoments):
             raise OptionError("compress=True keeps sums that have no centre; any can be had later")
         return moments
-
-    def __repr__(self) -> str:
-        what = self.formula or "arrays"
-        return f"<LinearMoments: {what!r}, cov_type={self.cov_type!r}, {self.nobs:,} rows>"
 
     # -- adding -------------------------------------------------------------------------------
 
