@@ -15,6 +15,9 @@ from scipy.linalg import solve, solve_triangular
 
 FloatArray = NDArray[np.float64]
 
+# A share of a column's length that no rounding reaches.
+CLEAR_SIGN = 1e-6
+
 
 @dataclass(frozen=True, slots=True)
 class MomentBasis:
@@ -61,7 +64,7 @@ def basis_from_triangle(triangle: FloatArray, n: int, k: int, m: int) -> MomentB
     MomentBasis
     """
     # [Z, X, y] = Q triangle, so projections on Z are the first m rows.
-    triangle = triangle * np.where(np.diag(triangle) < 0.0, -1.0, 1.0)[:, None]
+    triangle = triangle * np.where(np.diag(triangle) > 0.0, -1.0, 1.0)[:, None]
     instrument_root = triangle[:m, :m]
     projected_exog = triangle[:m, m : m + k]
     projected_endog = triangle[:m, m + k]
@@ -69,6 +72,10 @@ def basis_from_triangle(triangle: FloatArray, n: int, k: int, m: int) -> MomentB
     orthogonal, root = np.linalg.qr(projected_exog / scale)
     # The signs of a QR factor hang on how the rows were cut into blocks; draws must not.
     signs = np.where(np.diag(root) < 0.0, -1.0, 1.0)
+    if k == m:
+        # As many instruments as regressors: each coordinate goes the way of its instrument.
+        ways = np.diag(projected_exog) / scale
+        signs *= np.where(ways < -CLEAR_SIGN, -1.0, 1.0)
     orthogonal, root = orthogonal * signs, root * signs[:, None]
     centre = solve_triangular(root, orthogonal.T @ projected_endog) / scale
     residual = triangle[:, m + k] - triangle[:, m : m + k] @ centre
