@@ -22,6 +22,7 @@ KERNELS = [
     "_projection",
     "_projection_gradient",
     "_particles",
+    "_row_products",
 ]
 
 # A debug build checks every index; QBECONOMETRICS_SANITIZE=address,undefined instruments the code.

@@ -12,6 +12,7 @@ from qbeconometrics.models.gmm import QuasiBayesGMM
 from qbeconometrics.models.iv import QuasiBayesIV
 from qbeconometrics.models.lp import QuasiBayesLP
 from qbeconometrics.models.m_estimation import QuasiBayesM
+from qbeconometrics.models.moment_statistic import LinearMoments
 from qbeconometrics.results.comparison import compare
 from qbeconometrics.results.storage import load
 from qbeconometrics.versions import show_versions
@@ -19,6 +20,7 @@ from qbeconometrics.versions import show_versions
 __version__ = version("qbeconometrics")
 
 __all__ = [
+    "LinearMoments",
     "QuasiBayesGMM",
     "QuasiBayesIV",
     "QuasiBayesLP",

@@ -1,6 +1,7 @@
 """The public names again, for those used to ``import statsmodels.api as sm``."""
 
 from qbeconometrics import (
+    LinearMoments,
     QuasiBayesGMM,
     QuasiBayesIV,
     QuasiBayesLP,
@@ -17,6 +18,7 @@ from qbeconometrics import (
 )
 
 __all__ = [
+    "LinearMoments",
     "QuasiBayesGMM",
     "QuasiBayesIV",
     "QuasiBayesLP",

@@ -90,6 +90,7 @@ def test_the_comparison_in_the_readme_is_of_the_main_job():
         "docs/local_projections.md",
         "docs/pictures.md",
         "docs/storage.md",
+        "docs/large_data.md",
     ],
 )
 def test_links_lead_somewhere(path):
@@ -102,6 +103,21 @@ def test_the_monetary_policy_example_runs(tmp_path):
     printed = run("-W", "error", str(TREE / "examples" / "monetary_policy.py"), cwd=tmp_path)
     assert "Effective F of the surprises: 16.3 (229 months)" in printed
     assert (tmp_path / "monetary_policy.png").stat().st_size > 50_000
+
+
+def test_the_page_on_large_data_runs(tmp_path):
+    text = (TREE / "docs" / "large_data.md").read_text(encoding="utf-8")
+    found = re.findall(r"^```python\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
+    source = "\n".join(block for block in found if "dask_dataframe" not in block)
+    assert run("-c", f"{source}\nprint(res.nobs)", cwd=tmp_path) == "20000\n"
+
+
+def test_the_example_of_large_data_runs(tmp_path):
+    script = str(TREE / "examples" / "large_data.py")
+    printed = run("-W", "error", script, "--rows", "300000", cwd=tmp_path)
+    assert "300,000 rows: " in printed
+    distance = re.search(r"from the truth: (\S+) posterior sds", printed)[1]
+    assert float(distance) < 4.0
 
 
 def test_the_example_script_runs(tmp_path):

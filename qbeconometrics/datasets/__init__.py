@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from qbeconometrics.datasets.angrist_krueger import load_ak1991
 from qbeconometrics.datasets.loading import load, names
 
-__all__ = ["load", "names"]
+__all__ = ["load", "load_ak1991", "names"]

@@ -28,6 +28,11 @@ from qbeconometrics.moments.dependence import RowWeights, pair_product
 FloatArray = NDArray[np.float64]
 
 
+_NO_FIRST_STAGE = (
+    "There is no endogenous regressor, so there is no first stage: instrument at least one "
+    "regressor or leave these statistics out."
+)
+
 # Elements of the widest temporary array: 8 MB in double precision.
 _BLOCK_ELEMENTS = 2**20
 
@@ -169,6 +174,54 @@ def first_stage_moments(
     )
 
 
+def first_stage_without_rows(
+    endogenous: FloatArray,
+    controls: FloatArray,
+    excluded: FloatArray,
+    *,
+    nobs: int,
+    endogenous_names: Sequence[str],
+) -> FirstStageMoments:
+    """
+    Reduce columns given in orthonormal coordinates, for identically distributed errors.
+
+    Parameters
+    ----------
+    endogenous : ndarray, shape (c, p)
+        Coordinates of the endogenous regressors, in place of their rows.
+    controls : ndarray, shape (c, q)
+    excluded : ndarray, shape (c, l)
+    nobs : int
+        Number of observations, n.
+    endogenous_names : sequence of str
+
+    Returns
+    -------
+    FirstStageMoments
+        With ``cov_type`` "nonrobust".
+
+    Raises
+    ------
+    InputError, NumericalError, RankError
+        As `first_stage_moments`.
+    """
+    if endogenous.shape[1] == 0:
+        raise InputError(_NO_FIRST_STAGE)
+    q, n_excluded = controls.shape[1], excluded.shape[1]
+    m = q + n_excluded
+    factor = _triangular_factor([controls, excluded, endogenous])
+    _check_factor(factor, q, n_excluded, endogenous_names)
+    residual_gram = factor[m:, m:].T @ factor[m:, m:]
+    return FirstStageMoments(
+        coefficients=np.ascontiguousarray(factor[q:m, m:]),
+        residual_factor=np.ascontiguousarray(factor[m:, m:]),
+        score_covariance=np.kron(residual_gram / (nobs - m), np.eye(n_excluded)),
+        nobs=nobs,
+        n_controls=q,
+        cov_type="nonrobust",
+    )
+
+
 def _checked_blocks(
     endogenous: ArrayLike, controls: ArrayLike, excluded: ArrayLike, names: Sequence[str]
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -186,10 +239,7 @@ def _checked_blocks(
     nobs, p = blocks["endogenous"].shape
     q, n_excluded = blocks["controls"].shape[1], blocks["excluded"].shape[1]
     if p == 0:
-        raise InputError(
-            "There is no endogenous regressor, so there is no first stage: instrument at least "
-            "one regressor or leave these statistics out."
-        )
+        raise InputError(_NO_FIRST_STAGE)
     if len(names) != p:
         raise InputError(f"endogenous_names has {len(names)} names for {p} columns: give {p}.")
     if n_excluded < p:

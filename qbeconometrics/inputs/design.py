@@ -94,6 +94,10 @@ class LinearDesign:
     weighting : RowWeighting or None
     effects : FixedEffects or None
         What was absorbed.
+    n_rows : int or None
+        Rows that a statistic was formed from, where the arrays hold none.
+    constant_in_instruments : bool
+        Whether the instruments hold a constant; known only where there are no rows.
     """
 
     endog: NDArray[np.float64]
@@ -120,6 +124,21 @@ class LinearDesign:
     def df_absorbed(self) -> int:
         """Coefficients that were absorbed."""
         return self.effects.df if self.effects is not None else 0
+
+    n_rows: int | None = None
+    constant_in_instruments: bool = False
+
+    @property
+    def nobs(self) -> int:
+        """Number of observations."""
+        return len(self.endog) if self.n_rows is None else self.n_rows
+
+    @property
+    def has_constant_instrument(self) -> bool:
+        """Whether the instruments hold a constant."""
+        if self.n_rows is not None:
+            return self.constant_in_instruments
+        return bool(np.all(self.instrument == self.instrument[0], axis=0).any())
 
 
 def check_linear_design(
@@ -276,7 +295,7 @@ def _checked_design(
     if instrument is not exog:
         refuse_dependent_columns(instrument, coordinates.instrument, remark)
     constant = constant_combination(coordinates)
-    endogenous, excluded = _classify(design, constant)
+    endogenous, excluded = classify_regressors(design, constant)
     refuse_perfect_fit(design)
     rows = _weighted(outcome, exog.values, instrument.values, coordinates, weighting)
     outcome, regressors, instruments, coordinates = rows
@@ -322,7 +341,7 @@ def _weighted(
     return endog, exog, instrument, coordinates_of(endog, exog, instrument, ones=root)
 
 
-def _classify(
+def classify_regressors(
     design: NamedDesign, constant: NDArray[np.float64] | None
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Tell endogenous from exogenous regressors, and check that they are identified."""

@@ -128,16 +128,16 @@ def build_blocks(
     columns = PlainColumns(as_frame(data))
     env = eval_env if eval_env is not None else patsy.EvalEnvironment([{"np": np}])
     with patsy_errors_named(formula):
-        outcome = _outcome_factor(text)
-        sides = [side_terms(side) for side in _sides(text)]
-        factors = _unique_factors(outcome, sides)
+        outcome = outcome_factor(text)
+        sides = [side_terms(side) for side in sides_of(text)]
+        factors = unique_factors(outcome, sides)
         refuse_unknown_names(factors, columns.frame, env)
         kept = rows_to_keep(factors, columns, env, missing, usable)
         with np.errstate(all="ignore"):
             endog, matrices, infos = _evaluate(outcome, sides, columns, env, kept)
-    exog, instrument = _assemble(text, matrices)
+    exog, instrument = assemble_blocks(text, matrices)
     n_sides = 2 if text.endogenous is not None else 1
-    read = _data_columns(sides[:n_sides], columns.frame)
+    read = data_columns_of(sides[:n_sides], columns.frame)
     return FormulaBlocks(
         endog=endog,
         exog=exog,
@@ -183,14 +183,15 @@ def exog_for_prediction(
             )
     columns = PlainColumns(frame)
     with patsy_errors_named(recipe.formula), np.errstate(all="ignore"):
-        parts = [_new_matrix(info, columns) for info in recipe.infos]
+        parts = [new_matrix(info, columns) for info in recipe.infos]
     later = [part.drop(columns=_INTERCEPT, errors="ignore") for part in parts[1:]]
     joined = pd.concat([parts[0], *later], axis=1)
     joined[joined.isna().any(axis=1)] = np.nan
     return joined
 
 
-def _new_matrix(info: Any, columns: PlainColumns) -> pd.DataFrame:
+def new_matrix(info: Any, columns: PlainColumns) -> pd.DataFrame:
+    """Design matrix of new rows; one with a missing value is NaN throughout."""
     rows = len(columns.frame)
     recorder = _RecordMissing()
     if info.factor_infos:
@@ -221,7 +222,7 @@ class _RecordMissing(patsy.NAAction):  # type: ignore[misc]
         return super().handle_NA(values, is_NAs, origins)
 
 
-def _sides(text: FormulaText) -> list[str]:
+def sides_of(text: FormulaText) -> list[str]:
     """Right-hand sides, those of the regressors first."""
     candidates = [text.regressors, text.endogenous, text.excluded, text.instruments]
     return [side for side in candidates if side is not None]
@@ -237,7 +238,7 @@ def factors_of(terms: Sequence[Any]) -> list[Any]:
     return [factor for term in terms for factor in term.factors]
 
 
-def _data_columns(sides: Sequence[Sequence[Any]], frame: pd.DataFrame) -> tuple[str, ...]:
+def data_columns_of(sides: Sequence[Sequence[Any]], frame: pd.DataFrame) -> tuple[str, ...]:
     """Columns of the data that these terms read."""
     read = {
         name for terms in sides for factor in factors_of(terms) for name in names_in(factor.code)
@@ -245,11 +246,13 @@ def _data_columns(sides: Sequence[Sequence[Any]], frame: pd.DataFrame) -> tuple[
     return tuple(sorted(name for name in read if name in frame.columns))
 
 
-def _unique_factors(outcome: Any, sides: Sequence[Sequence[Any]]) -> list[Any]:
+def unique_factors(outcome: Any, sides: Sequence[Sequence[Any]]) -> list[Any]:
+    """All factors of a formula, each once."""
     return list(dict.fromkeys([outcome, *(f for terms in sides for f in factors_of(terms))]))
 
 
-def _outcome_factor(text: FormulaText) -> Any:
+def outcome_factor(text: FormulaText) -> Any:
+    """The one factor left of the tilde."""
     terms = patsy.ModelDesc.from_formula(f"{text.outcome} ~ 0").lhs_termlist
     if len(terms) != 1 or len(terms[0].factors) != 1:
         raise FormulaError(
@@ -265,8 +268,13 @@ def rows_to_keep(
     env: Any,
     missing: str,
     usable: NDArray[np.bool_] | None = None,
+    *,
+    some: bool = True,
 ) -> NDArray[np.bool_]:
-    """Mark the rows in which every factor of the formula has a value."""
+    """Mark the rows in which every factor of the formula has a value.
+
+    With `some`, it is an error if there is none.
+    """
     complete_env = environment_for_kept_rows(list(factors), env, Sample())
     kept = np.ones(len(columns.frame), dtype=bool) if usable is None else usable.copy()
     emptiest, most = "", -1
@@ -282,7 +290,7 @@ def rows_to_keep(
         if count > most:
             emptiest, most = factor.name(), count
         kept &= ~absent
-    if not kept.any():
+    if some and not kept.any():
         raise InputError(
             f"Every row has a missing value, so none is left: term {emptiest!r} is missing in "
             f"{most} of {len(kept)} rows. Remove that term, or fill its values."
@@ -300,7 +308,7 @@ def _evaluate(
     """Evaluate all parts, with means and levels learned from the kept rows."""
     labels = columns.frame.index[kept]
     sample = Sample(kept)
-    kept_env = environment_for_kept_rows(_unique_factors(outcome, sides), env, sample)
+    kept_env = environment_for_kept_rows(unique_factors(outcome, sides), env, sample)
     values = numeric_outcome(full_value(outcome, kept_env, columns), outcome.name())
     endog = pd.Series(values[kept], index=labels, name=outcome.name())
     matrices, infos = side_matrices(sides, columns, kept_env, kept)
@@ -319,7 +327,7 @@ def side_matrices(
     ]
     # No row is missing any more, so nothing is left for patsy to drop.
     infos = patsy.design_matrix_builders(
-        wrapped, lambda: iter([training]), kept_env, NA_action=_pass_all()
+        wrapped, lambda: iter([training]), kept_env, NA_action=pass_all()
     )
     labels = columns.frame.index[kept]
     return [_kept_matrix(info, training, labels) for info in infos], list(infos)
@@ -327,17 +335,18 @@ def side_matrices(
 
 def _kept_matrix(info: Any, training: TrainingColumns, labels: pd.Index) -> pd.DataFrame:
     if info.factor_infos:
-        values = patsy.build_design_matrices([info], training, NA_action=_pass_all())[0]
+        values = patsy.build_design_matrices([info], training, NA_action=pass_all())[0]
     else:
         values = np.ones((len(labels), len(info.column_names)))
     return pd.DataFrame(np.asarray(values), columns=info.column_names, index=labels, copy=False)
 
 
-def _pass_all() -> patsy.NAAction:
+def pass_all() -> patsy.NAAction:
+    """Leave missing values to us."""
     return patsy.NAAction(on_NA="raise", NA_types=[])
 
 
-def _assemble(
+def assemble_blocks(
     text: FormulaText, matrices: Sequence[pd.DataFrame]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Put the parts together as regressors and instruments."""

@@ -143,4 +143,68 @@ MULTIVERSION static void four_inner_products(
     }
 }
 
+/* Products of all pairs of rows of length n, which lie `stride` apart, packed by rows of the lower
+   triangle. */
+MULTIVERSION static void multiply_pairs(
+    double *restrict out, const double *restrict rows, int count, int n, int stride)
+{
+    for (int a = 0; a < count; a++) {
+        const double *restrict first = rows + (size_t)a * stride;
+        for (int b = 0; b <= a; b++) {
+            const double *restrict second = rows + (size_t)b * stride;
+            for (int i = 0; i < n; i++)
+                out[i] = first[i] * second[i];
+            out += stride;
+        }
+    }
+}
+
+/* target = or += four sources times four weights, all of length n. */
+MULTIVERSION static void combine_four(
+    double *restrict target, const double *restrict s0, const double *restrict s1,
+    const double *restrict s2, const double *restrict s3, const double *restrict weights, int n,
+    int first)
+{
+    const double w0 = weights[0], w1 = weights[1], w2 = weights[2], w3 = weights[3];
+    if (first)
+        for (int i = 0; i < n; i++)
+            target[i] = (w0 * s0[i] + w1 * s1[i]) + (w2 * s2[i] + w3 * s3[i]);
+    else
+        for (int i = 0; i < n; i++)
+            target[i] += (w0 * s0[i] + w1 * s1[i]) + (w2 * s2[i] + w3 * s3[i]);
+}
+
+#define TILE 128
+
+/* out[c, i] = sum_j rows[i, j] linear[j, c], the sources in fours; rows of `out` lie `stride` apart.
+   `turned` holds columns * TILE numbers. Zeros below the diagonal of `linear` are passed over. */
+static inline void transform_rows(
+    double *restrict out, const double *restrict rows, const double *restrict linear, int n,
+    int columns, int stride, double *restrict turned)
+{
+    for (int start = 0; start < n; start += TILE) {
+        const int size = n - start < TILE ? n - start : TILE;
+        const double *restrict tile = rows + (size_t)start * columns;
+        for (int j = 0; j < columns; j++)
+            for (int i = 0; i < size; i++)
+                turned[j * TILE + i] = tile[(size_t)i * columns + j];
+        for (int c = 0; c < columns; c++) {
+            int last = columns;
+            while (last > 1 && linear[(size_t)(last - 1) * columns + c] == 0.0)
+                last--;
+            for (int j = 0; j < last; j += 4) {
+                double weights[4] = {0.0, 0.0, 0.0, 0.0};
+                const double *sources[4] = {turned, turned, turned, turned};
+                for (int q = 0; q < 4 && j + q < last; q++) {
+                    weights[q] = linear[(size_t)(j + q) * columns + c];
+                    sources[q] = turned + (j + q) * TILE;
+                }
+                combine_four(
+                    out + (size_t)c * stride + start, sources[0], sources[1], sources[2],
+                    sources[3], weights, size, j == 0);
+            }
+        }
+    }
+}
+
 #endif

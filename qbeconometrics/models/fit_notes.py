@@ -105,8 +105,7 @@ def intercept_notes(design: LinearDesign) -> list[str]:
         root = np.sqrt(design.weighting.values)[:, None]
         constant = np.ptp(design.instrument / root, axis=0) < WEIGHTED_ROUNDING
         return [NO_INTERCEPT] if constant.any() else []
-    constant = np.all(design.instrument == design.instrument[0], axis=0)
-    if not constant.any():
+    if not design.has_constant_instrument:
         return []
     return [NO_INTERCEPT]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
 from typing import Any
 
 import numpy as np
@@ -95,6 +96,7 @@ def sample_options(
     rng: Any,
     sampler_kwds: Mapping[str, Any] | None,
     progressbar: bool | None,
+    executor: Any = None,
 ) -> SampleOptions:
     """Check what concerns sampling.
 
@@ -107,6 +109,11 @@ def sample_options(
     chains = whole_number(chains, "chains", minimum=1)
     if progressbar not in (None, True, False):
         raise OptionError(f"progressbar={progressbar!r} must be True, False or None")
+    if not isinstance(executor, (Executor, type(None))):
+        raise OptionError(
+            f"executor={executor!r} must be a concurrent.futures.Executor, such as "
+            "ProcessPoolExecutor() or, of a dask client, client.get_executor()"
+        )
     if not isinstance(rng, (np.random.Generator, np.random.BitGenerator)):
         spawn_seeds(rng, 1)  # raises for a wrong type before any work is done
     return SampleOptions(
@@ -120,4 +127,5 @@ def sample_options(
         rng=rng,
         sampler_kwds=keywords,
         progressbar=progressbar,
+        executor=executor,
     )

@@ -54,7 +54,7 @@ def record_fit(
         endog_name=design.endog_name,
         model_name=type(model).__name__,
         formula=model._recipe.formula if model._recipe else None,
-        nobs=len(design.endog),
+        nobs=design.nobs,
         n_dropped=model.n_dropped,
         instrument_names=design.instrument_names,
         endogenous_names=tuple(model.endogenous_names),

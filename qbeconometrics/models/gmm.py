@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
 from typing import Any, ClassVar
 
 import numpy as np
@@ -303,6 +304,7 @@ class QuasiBayesGMM(UserMoments, Model):  # type: ignore[misc]
         weight_matrix: ArrayLike | str | None = None,
         sampler_kwds: Mapping[str, Any] | None = None,
         progressbar: bool | None = None,
+        executor: Executor | None = None,
         **unknown: Any,
     ) -> GMMResults:
         """Draw from the quasi-posterior.
@@ -327,6 +329,8 @@ class QuasiBayesGMM(UserMoments, Model):  # type: ignore[misc]
         learning_rate : float
         weight_matrix : "identity" or array_like, shape (m, m), optional
             Weight for "two-step" instead of the inverse of S.
+        executor : concurrent.futures.Executor, optional
+            Whose workers run the chains; draws are the same bits.
 
         Returns
         -------
@@ -334,23 +338,18 @@ class QuasiBayesGMM(UserMoments, Model):  # type: ignore[misc]
 
         Examples
         --------
-        Two-step estimates of a consumption Euler equation with serially correlated errors:
-
-        >>> import numpy as np
         >>> import qbeconometrics as qb
         >>> data = qb.datasets.load("ccapm_euler").assign(const=1.0)
+        >>> lags = data[["const", "rc_lag", "rb_lag", "rm_lag"]]
         >>> def euler(params, growth, returns, instrument):
         ...     error = params[0] * growth ** -params[1] * returns[:, 0] - 1
         ...     return instrument * error[:, None]
         >>> model = qb.QuasiBayesGMM(
-        ...     data["rc"],
-        ...     data[["rm"]],
-        ...     data[["const", "rc_lag", "rb_lag", "rm_lag"]],
-        ...     momcond=euler,
+        ...     data["rc"], data[["rm"]], lags, momcond=euler,
         ...     param_names=["beta", "gamma"],
         ...     prior=qb.priors.Uniform([0.5, -5], [1.5, 6]),
         ... )
-        >>> options = {"cov_type": "HAC", "cov_kwds": {"maxlags": 6}}
+        >>> options = {"cov_type": "HAC", "cov_kwds": {"maxlags": 6}}  # serially correlated errors
         >>> res = model.fit("rwm", quasi_likelihood="two-step", draws=4000, rng=0, **options)
         >>> res.mode.round(3).to_dict()
         {'beta': 0.996, 'gamma': 0.582}
@@ -364,7 +363,7 @@ class QuasiBayesGMM(UserMoments, Model):  # type: ignore[misc]
         -----
         ConvergenceWarning, TailWarning, NumericalWarning, InterruptedWarning
         """
-        refuse_unknown_keywords(unknown, FIT_KEYWORDS, "fit")
+        refuse_unknown_keywords(unknown, (*FIT_KEYWORDS, "executor"), "fit")
         options = sample_options(
             sampler=sampler,
             draws=draws,
@@ -374,6 +373,7 @@ class QuasiBayesGMM(UserMoments, Model):  # type: ignore[misc]
             rng=rng,
             sampler_kwds=sampler_kwds,
             progressbar=progressbar,
+            executor=executor,
         )
         rule = parse_covariance(cov_type, cov_kwds)
         name = check_quasi_likelihood(quasi_likelihood, weight_matrix)

@@ -135,7 +135,7 @@ class IdentifiedModel(LinearMomentsModel):
         IdentificationError
             If the model is exactly identified.
         """
-        n, k = self.design.exog.shape
+        n, k = self.design.nobs, self.design.exog.shape[1]
         m = self.design.instrument.shape[1]
         if m == k:
             raise IdentificationError(

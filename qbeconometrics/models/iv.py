@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import patsy
 from numpy.typing import ArrayLike
 
-from qbeconometrics.exceptions import FormulaError, refuse_unknown_keywords
+from qbeconometrics.exceptions import FormulaError, InputError, refuse_unknown_keywords
 from qbeconometrics.inputs.design import LinearDesign, check_linear_design
 from qbeconometrics.inputs.formula import FormulaBlocks, build_blocks
 from qbeconometrics.inputs.formula_checks import as_frame
 from qbeconometrics.inputs.side_columns import complete_side_rows, side_columns
 from qbeconometrics.inputs.weights import check_weight_type
 from qbeconometrics.models.identification_tests import IdentifiedModel
+from qbeconometrics.models.moment_sources import is_dask_frame
 from qbeconometrics.moments.covariance import CovarianceRule, parse_covariance
 from qbeconometrics.moments.linear import LinearMomentStatistic, ScaledRows
 from qbeconometrics.priors import PriorLike
 from qbeconometrics.results.iv_results import IVResults
+
+if TYPE_CHECKING:
+    from qbeconometrics.models.moment_statistic import LinearMoments
 
 # A profile is some eighty minimisations of about fifty evaluations.
 PROFILE_EVALUATIONS = 4_000
@@ -141,7 +145,9 @@ class QuasiBayesIV(IdentifiedModel):
             or ``"y ~ x + d | x + z1 + z2"``: regressors, then all instruments. Without brackets and
             bar the regressors are their own instruments. Each block is patsy's, with an implicit
             intercept; inside brackets the intercept only fixes the coding of categories.
-        data : DataFrame or dict of columns
+        data : DataFrame, dict of columns, or Dask DataFrame
+            A Dask DataFrame is reduced to its moment statistic by its own workers; see
+            `LinearMoments` for covariances other than "HC0", "HC1" and "nonrobust".
         prior : Prior, dict of str to Prior, or None
         missing : {"drop", "raise", "none"}
             Rows with a missing value in any block are dropped and counted, or refused.
@@ -179,6 +185,15 @@ class QuasiBayesIV(IdentifiedModel):
         kind = check_weight_type(weights, weight_type)
         if not isinstance(eval_env, patsy.EvalEnvironment):
             eval_env = patsy.EvalEnvironment.capture(int(eval_env) + 1)
+        if is_dask_frame(data):
+            if weights is not None or absorb is not None:
+                raise InputError(
+                    "weights and absorb need the rows in memory: they are not for Dask data frames"
+                )
+            from qbeconometrics.models.moment_statistic import LinearMoments
+
+            statistic = LinearMoments(formula, missing=missing, eval_env=eval_env)
+            return cls.from_moments(statistic.update_from(data), prior=prior)
         frame = as_frame(data)
         given = {"weights": weights, "absorb": absorb}
         beside = {
@@ -204,6 +219,55 @@ class QuasiBayesIV(IdentifiedModel):
             frame=frame.copy(deep=False),
         )
         return model
+
+    @classmethod
+    def from_moments(
+        cls,
+        statistic: LinearMoments,
+        names: Mapping[str, Any] | None = None,
+        prior: PriorLike = None,
+        partial_out: bool = False,
+        **unknown: Any,
+    ) -> QuasiBayesIV:
+        """Build a model from sums over rows that need not be in memory, or on one machine.
+
+        Parameters
+        ----------
+        statistic : LinearMoments
+        names : dict, optional
+            "endog", "exog" and "instrument", in place of the statistic's names.
+        prior : Prior, dict of str to Prior, or None
+        partial_out : bool
+            Whether the exogenous regressors are partialled out of everything, so that only the
+            coefficients of endogenous ones are left, with the excluded instruments.
+
+        Returns
+        -------
+        QuasiBayesIV
+            Whose `fit` takes the covariance of the statistic by default and gives the results of
+            the model with all rows. What needs rows is an error that says so: `predict` without
+            exog, `first_stage` under other than homoskedastic errors.
+
+        Raises
+        ------
+        InputError
+            If the design cannot be used, as in `QuasiBayesIV`.
+
+        Examples
+        --------
+        >>> import qbeconometrics as qb
+        >>> data = qb.datasets.load("card1995")
+        >>> stat = qb.LinearMoments("lwage ~ exper + [educ ~ nearc4]")
+        >>> stat = stat.update(data[:1500]).update(data[1500:])
+        >>> qb.QuasiBayesIV.from_moments(stat).fit(quasi_likelihood="two-step", rng=0).nobs
+        3010
+        """
+        from qbeconometrics.models.iv_without_rows import QuasiBayesIVFromMoments
+
+        refuse_unknown_keywords(
+            unknown, ("statistic", "names", "prior", "partial_out"), "from_moments"
+        )
+        return QuasiBayesIVFromMoments.build(statistic, names, prior, partial_out)
 
     def moments_of_criterion(
         self, cov_type: str = "HC0", cov_kwds: Mapping[str, Any] | None = None

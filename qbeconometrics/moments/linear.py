@@ -115,13 +115,14 @@ def scale_rows(
     )
 
 
-def _block_slices(n: int, width: int) -> Iterator[slice]:
+def block_slices(n: int, width: int) -> Iterator[slice]:
+    """Yield slices of `n` rows whose products, `width` numbers a row, stay in the cache."""
     rows = max(256, min(4_096, BLOCK_NUMBERS // width))
     for start in range(0, n, rows):
         yield slice(start, min(n, start + rows))
 
 
-def _pair_products(columns: FloatArray) -> FloatArray:
+def pair_products(columns: FloatArray) -> FloatArray:
     """Return products of the rows of `columns` (p, block), pairs packed by rows."""
     p, block = columns.shape
     products = np.empty((p * (p + 1) // 2, block))
@@ -163,7 +164,7 @@ def linear_moment_statistic(
     score_product = np.zeros((m, m))
     pairs, packed = (k + 1) * (k + 2) // 2, m * (m + 1) // 2
     fourth = np.zeros((pairs, packed)) if with_fourth else None
-    for block in _block_slices(n, pairs + packed + k + m + 1):
+    for block in block_slices(n, pairs + packed + k + m + 1):
         # Rows of the data lie along the last axis, so that products run over contiguous numbers.
         w = np.empty((k + 1, block.stop - block.start))
         w[0] = endog[block] - exog[block] @ basis.centre
@@ -176,7 +177,7 @@ def linear_moment_statistic(
         scores = z * w[0]
         score_product += scores @ scores.T
         if fourth is not None:
-            fourth += _pair_products(w) @ _pair_products(z).T
+            fourth += pair_products(w) @ pair_products(z).T
     return LinearMomentStatistic(
         basis,
         n,
@@ -208,7 +209,7 @@ def largest_leverage(
     n, m = instrument.shape
     high: list[int] = []
     values: list[float] = []
-    for block in _block_slices(n, 2 * m):
+    for block in block_slices(n, 2 * m):
         z = basis.instrument_map.T @ instrument[block].T
         of_block = np.einsum("ji,ji->i", z, z) / n
         (found,) = np.nonzero(of_block > HIGH_LEVERAGE)
@@ -243,12 +244,8 @@ def change_basis(statistic: LinearMomentStatistic, basis: MomentBasis) -> Linear
     rows, columns = basis_change(statistic.basis, basis)
     fourth, score_product = statistic.fourth, None
     if fourth is not None:
-        full = columns.T @ unpack_symmetric(fourth, statistic.m) @ columns
-        full = unpack_symmetric(np.moveaxis(full, 0, -1), statistic.k + 1)
-        full = np.moveaxis(full, (-2, -1), (0, 1))
-        full = np.einsum("ca,db,cdjl->abjl", rows, rows, full, optimize=True)
-        score_product = full[0, 0]
-        fourth = pack_symmetric(full[np.tril_indices(statistic.k + 1)])
+        fourth = change_fourth(fourth, rows, columns)
+        score_product = unpack_symmetric(fourth[0], len(columns[0]))
     return replace(
         statistic,
         basis=basis,
@@ -264,44 +261,13 @@ def change_basis(statistic: LinearMomentStatistic, basis: MomentBasis) -> Linear
     )
 
 
-def merge(first: LinearMomentStatistic, second: LinearMomentStatistic) -> LinearMomentStatistic:
-    """Return the statistic of the rows of both, in the basis of the first.
-
-    Raises
-    ------
-    InputError
-        If the numbers of regressors or instruments differ, only one has fourth-order sums, or rows
-        of one may be correlated with rows of the other.
-    """
-    if first.dependence or second.dependence:
-        raise InputError(
-            "cannot merge statistics of serially correlated or clustered rows: pairs of rows in "
-            "different blocks would be left out"
-        )
-    if (first.k, first.m) != (second.k, second.m):
-        raise InputError(
-            f"cannot merge a statistic of {first.k} regressors and {first.m} instruments with one "
-            f"of {second.k} and {second.m}"
-        )
-    if second.basis is not first.basis:
-        second = change_basis(second, first.basis)
-    fourth, score_product = None, None
-    if first.score_product is not None and second.score_product is not None:
-        score_product = first.score_product + second.score_product
-    if first.fourth is not None and second.fourth is not None:
-        fourth = first.fourth + second.fourth
-    elif first.fourth is not None or second.fourth is not None:
-        raise InputError("cannot merge: only one statistic has the fourth-order sums")
-    return replace(
-        first,
-        n=first.n + second.n,
-        cross=first.cross + second.cross,
-        instrument_product=first.instrument_product + second.instrument_product,
-        row_product=first.row_product + second.row_product,
-        row_sum=first.row_sum + second.row_sum,
-        score_product=score_product,
-        fourth=fourth,
-    )
+def change_fourth(fourth: FloatArray, rows: FloatArray, columns: FloatArray) -> FloatArray:
+    """Return packed sums of w_a w_b z_j z_l for rows'w and columns'z in place of w and z."""
+    full = columns.T @ unpack_symmetric(fourth, len(columns)) @ columns
+    full = unpack_symmetric(np.moveaxis(full, 0, -1), len(rows))
+    full = np.moveaxis(full, (-2, -1), (0, 1))
+    full = np.einsum("ca,db,cdjl->abjl", rows, rows, full, optimize=True)
+    return pack_symmetric(full[np.tril_indices(rows.shape[1])])
 
 
 def covariance_statistic(statistic: LinearMomentStatistic, rule: CovarianceRule) -> FloatArray:

@@ -8,6 +8,7 @@ so that a rule costs little more than the function whose moments it takes.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,6 +60,30 @@ def row_covariance(
     array([[1., 1.],
            [1., 2.]])
     """
+    return _FormedCovariance(rule, n, n_params, weights, instrument)
+
+
+class _FormedCovariance:
+    """The function that forms S, made anew in each process that it is sent to."""
+
+    def __init__(self, *facts: Any):
+        self._facts = facts
+        self._form = _covariance_form(*facts)
+
+    def __call__(self, moments: FloatArray, mean: FloatArray) -> FloatArray:
+        return self._form(moments, mean)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _FormedCovariance, self._facts
+
+
+def _covariance_form(
+    rule: CovarianceRule,
+    n: int,
+    n_params: int,
+    weights: RowWeights | None,
+    instrument: FloatArray | None,
+) -> RowCovariance:
     if rule.cov_type == "nonrobust":
         assert instrument is not None
         return _of_residuals(instrument, rule.centered)

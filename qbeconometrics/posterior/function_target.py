@@ -130,6 +130,10 @@ class FunctionTarget:
         self._upper: Any = prior.upper
         self._remembered: dict[bytes, Point] = {}
 
+    def __getstate__(self) -> dict[str, Any]:
+        # Points are remembered for speed only, and are large.
+        return {**vars(self), "_remembered": {}}
+
     @property
     def form(self) -> str:
         """How S is formed, for the cost model."""

@@ -63,7 +63,7 @@ class DataScale:
 
 def data_scale(design: LinearDesign) -> DataScale:
     """Return what the default prior needs to know of a design."""
-    n = len(design.endog)
+    n = design.nobs
     m = design.instrument.shape[1]
     k = design.exog.shape[1]
     lengths = np.linalg.norm(design.triangle[:, m:], axis=0) / np.sqrt(n)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from qbeconometrics.diagnostics.convergence import bulk_ess
 from qbeconometrics.posterior.target import Target
-from qbeconometrics.sampling.chains import ChainRun, run_chains
+from qbeconometrics.sampling.chains import ChainRun, Workers, run_chains
 from qbeconometrics.sampling.hamiltonian import warm_up_hamiltonian
 from qbeconometrics.sampling.progress import Progress
 from qbeconometrics.sampling.registry import samplers_for
@@ -66,7 +66,7 @@ def warm_up(
     states: Sequence[ChainState],
     tune: int,
     *,
-    cores: int,
+    cores: Workers,
     progress: Progress,
 ) -> tuple[Settings, ChainRun]:
     """Run `tune` draws that are thrown away, adapting what the sampler adapts on the way.

@@ -1,4 +1,4 @@
-"""Run several chains in threads, block by block.
+"""Run several chains in threads, or in the workers of an executor, block by block.
 
 Between blocks the main thread stores draws, reports progress and hears Ctrl-C. Chains take turns,
 so that an interrupted run has about as many draws of each. The size of a block follows the clock,
@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +28,11 @@ FloatArray = NDArray[np.float64]
 FIRST_BLOCK = 10  # short, since it may be slow and cannot be interrupted
 BLOCK_SECONDS = 0.05
 POLL_SECONDS = 0.05
+# The target travels to an executor's worker with every block.
+EXECUTOR_BLOCK_SECONDS = 1.0
+
+# Threads of our own, or workers that the user has.
+Workers = int | Executor
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +70,20 @@ def _timed_block(
     return state, block, time.perf_counter() - began
 
 
+def _pool_of(cores: Workers) -> AbstractContextManager[Executor]:
+    """Threads that end with the block, or the user's executor, which is left open."""
+    if isinstance(cores, Executor):
+        return nullcontext(cores)
+    return ThreadPoolExecutor(max_workers=cores, thread_name_prefix="qbeconometrics")
+
+
 def run_chains(
     target: Target,
     settings: Settings,
     states: Sequence[ChainState],
     n_draws: int,
     *,
-    cores: int,
+    cores: Workers,
     progress: Progress | None = None,
 ) -> ChainRun:
     """Advance every chain by `n_draws` draws.
@@ -81,8 +94,8 @@ def run_chains(
     settings : Settings
     states : sequence of ChainState
     n_draws : int
-    cores : int
-        Threads.
+    cores : int or Executor
+        Threads, or workers; draws are the same bits.
     progress : Progress, optional
 
     Returns
@@ -98,6 +111,7 @@ def run_chains(
     done = [0] * chains
     size = [min(FIRST_BLOCK, n_draws)] * chains
     interrupted = False
+    block_seconds = EXECUTOR_BLOCK_SECONDS if isinstance(cores, Executor) else BLOCK_SECONDS
     pending: dict[Future[tuple[ChainState, Block, float]], int] = {}
 
     def store(future: Future[tuple[ChainState, Block, float]], chain: int) -> None:
@@ -106,11 +120,11 @@ def run_chains(
         draws[chain, done[chain] : end] = block.draws
         log_density[chain, done[chain] : end] = block.log_density
         done[chain] = end
-        faster = int(len(block.draws) * BLOCK_SECONDS / max(seconds, 1e-6))
+        faster = int(len(block.draws) * block_seconds / max(seconds, 1e-6))
         size[chain] = min(n_draws - end, max(1, min(faster, 100 * len(block.draws))))
         progress.update(len(block.draws))
 
-    with ThreadPoolExecutor(max_workers=cores, thread_name_prefix="qbeconometrics") as pool:
+    with _pool_of(cores) as pool:
 
         def submit(chain: int) -> None:
             future = pool.submit(_timed_block, target, settings, current[chain], size[chain])

@@ -20,7 +20,7 @@ from qbeconometrics.posterior.risk_target import RiskTarget
 from qbeconometrics.posterior.surrogate import NormalSurrogate
 from qbeconometrics.posterior.target import Target
 from qbeconometrics.sampling.adaptation import warm_up
-from qbeconometrics.sampling.chains import ChainRun, run_chains
+from qbeconometrics.sampling.chains import ChainRun, Workers, run_chains
 from qbeconometrics.sampling.progress import SilentProgress
 from qbeconometrics.sampling.registry import samplers_for
 from qbeconometrics.sampling.samplers import Settings
@@ -129,7 +129,7 @@ class Race:
         At the mode.
     pilot_draws : int
         Draws a pilot chain; the first quarter is dropped.
-    cores : int
+    cores : int or Executor
     """
 
     def __init__(
@@ -141,7 +141,7 @@ class Race:
         mode: FloatArray,
         surrogate: NormalSurrogate,
         pilot_draws: int,
-        cores: int,
+        cores: Workers,
     ):
         self._target: Any = target
         self._size, self._cores = size, cores

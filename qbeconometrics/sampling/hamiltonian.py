@@ -16,7 +16,7 @@ from scipy.special import digamma, polygamma
 from qbeconometrics.diagnostics.convergence import bulk_ess
 from qbeconometrics.kernels.reference.hmc import NormalisingMap
 from qbeconometrics.posterior.target import Target
-from qbeconometrics.sampling.chains import ChainRun, run_chains
+from qbeconometrics.sampling.chains import ChainRun, Workers, run_chains
 from qbeconometrics.sampling.progress import Progress
 from qbeconometrics.sampling.samplers import Settings
 from qbeconometrics.sampling.state import ChainState, new_tuning
@@ -38,7 +38,7 @@ def warm_up_hamiltonian(
     states: Sequence[ChainState],
     tune: int,
     *,
-    cores: int,
+    cores: Workers,
     progress: Progress,
 ) -> tuple[Settings, ChainRun]:
     """Run `tune` draws that are thrown away.
@@ -50,7 +50,7 @@ def warm_up_hamiltonian(
         With a first normalising map.
     states : sequence of ChainState
         At positions in scaled coordinates.
-    tune, cores : int
+    tune, cores : int or Executor
     progress : Progress
 
     Returns

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +35,8 @@ class SampleOptions:
         "df" and "rho", for the modified samplers; "unscreened", for "da"; "target_accept" and
         "length", for "hmc".
     progressbar : bool or None
+    executor : Executor or None
+        Workers for chains whose target calls Python.
     """
 
     sampler: str
@@ -44,6 +47,12 @@ class SampleOptions:
     rng: Any
     sampler_kwds: dict[str, Any]
     progressbar: bool | None
+    executor: Executor | None = None
+
+    @property
+    def workers(self) -> int | Executor:
+        """What chains run on."""
+        return self.cores if self.executor is None else self.executor
 
 
 def parse_sampler_kwds(sampler: str, sampler_kwds: Mapping[str, Any] | None) -> dict[str, Any]:

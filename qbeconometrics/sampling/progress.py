@@ -34,16 +34,21 @@ class ProgressDisplay:
 
     Parameters
     ----------
-    total : int
-        Draws of all chains, warm-up included.
+    total : int or None
+        Draws of all chains, warm-up included; None if it is not known.
     progressbar : bool or None
         True: always; False: never; None: a tqdm bar where stderr is a terminal and the run takes
         longer than a second.
     description : str
+    unit : str
+        What is counted.
     """
 
-    def __init__(self, total: int, progressbar: bool | None, description: str):
-        self._total = total
+    def __init__(
+        self, total: int | None, progressbar: bool | None, description: str, unit: str = "draw"
+    ):
+        self._total, self._unit = total, unit
+        self._next_line = 1
         self._done = 0
         self._description = description
         self._bar: Any = None
@@ -52,7 +57,7 @@ class ProgressDisplay:
             self._bar = tqdm(
                 total=total,
                 desc=description,
-                unit="draw",
+                unit=unit,
                 unit_scale=True,
                 leave=progressbar is True,
                 disable=None if progressbar is None else False,
@@ -61,12 +66,22 @@ class ProgressDisplay:
 
     def update(self, draws: int) -> None:
         """Add `draws` to what is done."""
-        before = 10 * self._done // self._total
+        before = self._done
         self._done += draws
         if self._bar is not None:
             self._bar.update(draws)
-        elif self._lines and 10 * self._done // self._total > before:
-            sys.stderr.write(f"{self._description}: {self._done:,} of {self._total:,} draws\n")
+        elif self._lines and self._is_due(before):
+            of_all = "" if self._total is None else f" of {self._total:,}"
+            sys.stderr.write(f"{self._description}: {self._done:,}{of_all} {self._unit}s\n")
+
+    def _is_due(self, before: int) -> bool:
+        """Whether a tenth more is done or, where the total is not known, twice as much."""
+        if self._total is not None:
+            return 10 * self._done // self._total > 10 * before // self._total
+        if self._done < self._next_line:
+            return False
+        self._next_line = 2 * self._done
+        return True
 
     def __enter__(self) -> ProgressDisplay:
         return self

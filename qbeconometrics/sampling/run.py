@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pickle
 import time
 import warnings
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -109,6 +111,8 @@ def sample(posterior: Posterior, options: SampleOptions) -> Sample:
     if _calls_python(target.form):
         # Threads would only wait for each other: a user's function holds the interpreter lock.
         options = replace(options, cores=1)
+        if isinstance(options.executor, ProcessPoolExecutor):
+            _refuse_what_cannot_be_sent(target)
     seeds = spawn_seeds(options.rng, options.chains + 1)
     exact = posterior.exactly_normal
     check_applies(target, options.sampler)
@@ -149,14 +153,14 @@ def sample(posterior: Posterior, options: SampleOptions) -> Sample:
     total = options.chains * (options.tune + options.draws)
     with ProgressDisplay(total, options.progressbar, settings.sampler) as progress:
         settings, warm = warm_up(
-            target, settings, states, options.tune, cores=options.cores, progress=progress
+            target, settings, states, options.tune, cores=options.workers, progress=progress
         )
         if warm.interrupted:
             raise KeyboardInterrupt
         states = [replace(state, counters=np.zeros_like(state.counters)) for state in warm.states]
         warmed = time.perf_counter()
         run = run_chains(
-            target, settings, states, options.draws, cores=options.cores, progress=progress
+            target, settings, states, options.draws, cores=options.workers, progress=progress
         )
     if run.interrupted and run.draws.shape[1] == 0:
         raise KeyboardInterrupt
@@ -229,12 +233,23 @@ def _choose(
         mode.point,
         surrogate,
         _pilot_draws(posterior.size, options.tune),
-        options.cores,
+        options.workers,
     )
     if sampler == "auto":
         return choose_sampler(race, normal_prior=posterior.prior.is_normal)
     best = race_modified(race, sampler, options_kwds["df"], options_kwds["rho"])
     return Choice(best.settings, f"{reason}; tuned in warm-up")
+
+
+def _refuse_what_cannot_be_sent(target: object) -> None:
+    try:
+        pickle.dumps(target)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise OptionError(
+            f"executor={ProcessPoolExecutor.__name__} cannot send the moment function to its "
+            f"workers ({error}). Define momcond at the top of a module that the workers can "
+            "import, or use an executor that sends any function, such as loky's or dask's."
+        ) from error
 
 
 def _calls_python(form: str) -> bool:

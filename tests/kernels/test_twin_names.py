@@ -25,6 +25,7 @@ COMPARED_IN = {
     "ProjectionTarget": "test_projection.py",
     "projection_chain": "test_projection.py",
     "projection_gradient": "test_projection.py",
+    "row_products": "test_row_products.py",
 }
 
 

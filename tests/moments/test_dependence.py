@@ -8,7 +8,6 @@ import pytest
 from statsmodels.stats.sandwich_covariance import S_crosssection, S_hac_simple
 
 import qbeconometrics as qb
-from qbeconometrics.exceptions import InputError
 from qbeconometrics.moments import dependence, linear
 from qbeconometrics.moments.basis import MomentBasis, basis_from_triangle
 from qbeconometrics.moments.covariance import CovarianceRule
@@ -217,12 +216,6 @@ def test_change_of_basis(data, name):
     for centered in (False, True):
         expected = covariance_at(formed, point, centered)
         assert distance(covariance_at(moved, point, centered), expected) < ROUNDING
-
-
-def test_merge_is_refused(data):
-    statistic = statistic_of(*data, RULES["one-way"])
-    with pytest.raises(InputError, match="serially correlated or clustered"):
-        linear.merge(statistic, statistic)
 
 
 def test_singletons_are_independent_rows(data):

@@ -76,26 +76,12 @@ def test_block_size_does_not_matter(data, monkeypatch):
     basis = basis_of(*data)
     whole = statistic_of(*data, basis)
     monkeypatch.setattr(
-        linear, "_block_slices", lambda n, width: [slice(0, 1), slice(1, 90), slice(90, n)]
+        linear, "block_slices", lambda n, width: [slice(0, 1), slice(1, 90), slice(90, n)]
     )
     assert_same(statistic_of(*data, basis), whole)
 
 
-@pytest.mark.parametrize("cuts", [(200,), (1, 2, 50, 400)])
-def test_merge_in_one_basis(data, cuts):
-    basis = basis_of(*data)
-    pieces = [
-        statistic_of(*(part[a:b] for part in data), basis)
-        for a, b in zip((0, *cuts), (*cuts, 403), strict=True)
-    ]
-    merged = pieces[0]
-    for piece in pieces[1:]:
-        merged = linear.merge(merged, piece)
-    whole = statistic_of(*data, basis)
-    assert_same(merged, whole)
-
-
-def test_merge_moves_to_the_first_basis(data):
+def test_a_change_of_basis_is_exact(data):
     basis = basis_of(*data)
     rng = np.random.default_rng(1)
     other = MomentBasis(
@@ -103,19 +89,8 @@ def test_merge_moves_to_the_first_basis(data):
         basis.regressor_map @ (np.eye(3) + 0.3 * rng.standard_normal((3, 3))),
         basis.instrument_map @ (np.eye(5) + 0.3 * rng.standard_normal((5, 5))),
     )
-    first = statistic_of(*(part[:100] for part in data), basis)
-    second = statistic_of(*(part[100:] for part in data), other)
-    assert_same(linear.merge(first, second), statistic_of(*data, basis))
-
-
-def test_merge_refuses_other_shapes(data):
-    y, x, z = data
-    first = statistic_of(*data, basis_of(*data))
-    second = statistic_of(y, x[:, :2], z, basis_of(y, x[:, :2], z))
-    with pytest.raises(InputError, match="cannot merge"):
-        linear.merge(first, second)
-    with pytest.raises(InputError, match="fourth-order"):
-        linear.merge(first, replace(first, fourth=None))
+    moved = linear.change_basis(statistic_of(*data, other), basis)
+    assert_same(moved, statistic_of(*data, basis))
 
 
 @pytest.mark.parametrize("cov_type", INDEPENDENT_COV_TYPES)
