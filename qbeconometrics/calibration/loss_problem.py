@@ -180,7 +180,7 @@ def _rows(arrays: tuple[Any, ...]) -> tuple[Any, Any]:
     """Return the module that moves particles, and its rows."""
     loss, rest = arrays[0], arrays[1:]
     if type(loss) not in COMPILED:
-        return reference, reference.LossRows(loss.value, *rest)
+        return reference, reference.LossRows(loss.value, 0.0, *rest)
     number, option = COMPILED[type(loss)]
     value = 0.0 if option is None else getattr(loss, option)
     return _particles, _particles.LossRows(number, value, *rest)
@@ -198,9 +198,9 @@ def _simulate(
     burnt = np.empty((BURN_IN, k)), np.empty(BURN_IN)
     draws = np.empty((particles, k)), np.empty(particles)
     with np.errstate(all="ignore"):
-        if module.random_walk(rows, bits, position, tuning, root, rate, GOAL, *burnt) < 0:
+        if module.particle_walk(rows, bits, position, tuning, root, rate, GOAL, *burnt) < 0:
             return np.full((particles, k), np.nan), np.full(particles, np.nan)
-        module.random_walk(rows, bits, position, tuning, root, rate, -1.0, *draws)
+        module.particle_walk(rows, bits, position, tuning, root, rate, -1.0, *draws)
     return draws
 
 
@@ -216,7 +216,7 @@ def _move(
     module, rows = _rows(arrays)
     positions, of_positions = positions.copy(), of_positions.copy()
     with np.errstate(all="ignore"):
-        accepted = module.move(
+        accepted = module.move_particles(
             rows, np.random.PCG64(seed), positions, of_positions, root, scale, rate, 1
         )
     return positions, of_positions, accepted / len(positions)

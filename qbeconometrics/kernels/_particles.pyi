@@ -1,11 +1,17 @@
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import disjoint_base
 
 # What Cython adds to every module.
+__reduce_cython__: Any
+__setstate_cython__: Any
 __test__: dict[str, str]
 
 LANES: int
 
+@disjoint_base
 class LossRows:
     def __init__(
         self,
@@ -21,7 +27,7 @@ class LossRows:
     ) -> None: ...
     def losses(self, points: NDArray[np.float64]) -> NDArray[np.float64]: ...
 
-def random_walk(
+def particle_walk(
     rows: LossRows,
     bit_generator: np.random.BitGenerator,
     position: NDArray[np.float64],
@@ -32,7 +38,7 @@ def random_walk(
     draws: NDArray[np.float64],
     losses: NDArray[np.float64],
 ) -> int: ...
-def move(
+def move_particles(
     rows: LossRows,
     bit_generator: np.random.BitGenerator,
     positions: NDArray[np.float64],

@@ -77,7 +77,7 @@ cdef class LossRows:
     Parameters
     ----------
     loss : int
-        Which loss, by its place in `LOSSES` of calibration/loss_rows.py.
+        Which loss, by its place in `LOSSES` of reference/particles.py.
     option : float
         Its option, such as tau; anything if it has none.
     endog, offset, weight : ndarray, shape (n,)
@@ -197,7 +197,7 @@ cdef void check(LossRows rows, const double[::1] root, Py_ssize_t columns) excep
         raise ValueError(f"positions must have {k} coefficients")
 
 
-def random_walk(
+def particle_walk(
     LossRows rows not None,
     bit_generator,
     double[::1] position not None,
@@ -269,7 +269,7 @@ def random_walk(
     return accepted
 
 
-def move(
+def move_particles(
     LossRows rows not None,
     bit_generator,
     double[:, ::1] positions not None,

@@ -9,7 +9,7 @@
 
 #include "_hot_loops.h"
 
-/* Losses, in the order of `LOSSES` in calibration/loss_rows.py. */
+/* Losses, in the order of `LOSSES` in reference/particles.py. */
 enum { SQUARED, QUANTILE, ABSOLUTE, HUBER, EXPECTILE, LOGISTIC, POISSON, HINGE };
 
 /* Rows that are worked on together: their indices stay in the first-level cache. */

@@ -161,6 +161,9 @@ class QuasiBayesIVFromMoments(QuasiBayesIV):
             endogenous_names=self.endogenous_names,
         )
         table = first_stage_table(moments, endogenous_names=self.endogenous_names)
+        # The critical value for two-stage least squares needs products with the outcome.
+        place = list(table.columns).index("effective_f_critical_value_30") + 1
+        table.insert(place, "effective_f_tsls_critical_value", np.nan)
         return FirstStageReport.of(table, cov_type="nonrobust")
 
     def predict(self, params: ArrayLike, exog: ArrayLike | None = None) -> Any:

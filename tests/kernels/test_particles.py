@@ -40,14 +40,22 @@ def both(number, option, loss, *, n=40, k=3, student_terms=1, seed=0):
         np.full(student_terms, 4.0),
     )
     arrays = (endog, offset, columns, weight, precision, mean, student)
-    return _particles.LossRows(number, option, *arrays), reference.LossRows(loss.value, *arrays)
+    return _particles.LossRows(number, option, *arrays), reference.LossRows(number, option, *arrays)
 
 
 @pytest.mark.parametrize(("number", "option", "loss"), CASES, ids=IDS)
 def test_losses_agree(number, option, loss):
     compiled, plain = both(number, option, loss)
     points = np.random.default_rng(1).standard_normal((50, 3))
-    np.testing.assert_allclose(compiled.losses(points), plain.losses(points), rtol=1e-12)
+    found = compiled.losses(points)
+    np.testing.assert_allclose(found, plain.losses(points), rtol=1e-12)
+    # Those that models and users know, and that the calibration hands on.
+    plain._loss = loss.value
+    np.testing.assert_allclose(found, plain.losses(points), rtol=1e-12)
+
+
+def test_lanes():
+    assert _particles.LANES == reference.LANES
 
 
 @pytest.mark.parametrize("student_terms", [0, 2])
@@ -60,7 +68,9 @@ def test_random_walks_take_the_same_path(number, option, loss, student_terms):
         position, tuning = np.full(3, 0.5), np.array([-1.0, 0.0])
         draws, of_draws = np.empty((2_000, 3)), np.empty(2_000)
         root = np.array([1.0, 0.3, 0.9, 0.1, -0.2, 1.1])
-        accepted = module.random_walk(own, bits, position, tuning, root, 0.7, 0.3, draws, of_draws)
+        accepted = module.particle_walk(
+            own, bits, position, tuning, root, 0.7, 0.3, draws, of_draws
+        )
         paths.append((draws, of_draws, position, tuning, accepted, bits.state["state"]))
     for ours, plain in zip(*paths, strict=True):
         if isinstance(ours, np.ndarray):
@@ -78,7 +88,7 @@ def test_moves_take_the_same_path(number, option, loss):
         positions = np.random.default_rng(2).standard_normal((200, 3))
         of_positions = own.losses(positions)
         root = np.array([1.0, 0.3, 0.9, 0.1, -0.2, 1.1])
-        accepted = module.move(own, bits, positions, of_positions, root, 0.3, 0.7, 10)
+        accepted = module.move_particles(own, bits, positions, of_positions, root, 0.3, 0.7, 10)
         ends.append((positions, of_positions, accepted, bits.state["state"]))
         np.testing.assert_allclose(of_positions, own.losses(positions), rtol=1e-12)
     for ours, plain in zip(*ends, strict=True):
@@ -91,7 +101,7 @@ def test_moves_take_the_same_path(number, option, loss):
 @np.errstate(over="ignore", invalid="ignore")
 def test_a_start_without_a_finite_loss_is_refused():
     for module, own in zip((_particles, reference), both(*CASES[6]), strict=True):
-        accepted = module.random_walk(
+        accepted = module.particle_walk(
             own,
             np.random.PCG64(0),
             np.full(3, 1e4),
@@ -110,7 +120,7 @@ def test_arguments_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match="3 columns"):
         compiled.losses(np.zeros((2, 2)))
     with pytest.raises(ValueError, match="as long as positions"):
-        _particles.move(
+        _particles.move_particles(
             compiled, np.random.PCG64(0), np.zeros((2, 3)), np.zeros(1), np.zeros(6), 1.0, 1.0, 1
         )
     with pytest.raises(ValueError, match="no loss number 8"):

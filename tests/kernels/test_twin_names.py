@@ -26,6 +26,10 @@ COMPARED_IN = {
     "projection_chain": "test_projection.py",
     "projection_gradient": "test_projection.py",
     "row_products": "test_row_products.py",
+    "LANES": "test_particles.py",
+    "LossRows": "test_particles.py",
+    "particle_walk": "test_particles.py",
+    "move_particles": "test_particles.py",
 }
 
 

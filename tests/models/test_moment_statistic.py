@@ -319,7 +319,10 @@ def test_what_needs_rows_says_so(data):
 def test_first_stage_without_rows(data, whole):
     found = qb.QuasiBayesIV.from_moments(statistic(data, 4)).first_stage()
     expected = whole.first_stage(cov_type="nonrobust")
-    pd.testing.assert_frame_equal(found, expected, rtol=1e-9)
+    # Products of instruments, outcome and residuals are not among the sums.
+    assert np.isnan(found["effective_f_tsls_critical_value"]).all()
+    both = [frame.drop(columns="effective_f_tsls_critical_value") for frame in (found, expected)]
+    pd.testing.assert_frame_equal(*both, rtol=1e-9)
 
 
 def test_names_can_be_given(data):

@@ -15,6 +15,23 @@ from qbeconometrics.kernels.reference.cholesky import unpack_lower
 
 FloatArray = NDArray[np.float64]
 
+# Rows of the compiled class come in multiples of this.
+LANES = 8
+
+# Losses of outcome y and index e, with an option a, in the order of their numbers.
+LOSSES: tuple[Callable[[FloatArray, FloatArray, float], FloatArray], ...] = (
+    lambda y, e, a: 0.5 * (y - e) ** 2,  # squared
+    lambda y, e, a: (y - e) * np.where(y < e, a - 1.0, a),  # quantile
+    lambda y, e, a: np.abs(y - e),  # absolute
+    lambda y, e, a: np.where(  # Huber
+        np.abs(y - e) <= a, 0.5 * (y - e) ** 2, a * (np.abs(y - e) - 0.5 * a)
+    ),
+    lambda y, e, a: np.where(y < e, 1.0 - a, a) * (y - e) ** 2,  # expectile
+    lambda y, e, a: np.logaddexp(0.0, e) - y * e,  # logistic
+    lambda y, e, a: np.exp(e) - y * e + np.where(y > 0, y * np.log(np.where(y > 0, y, 1)) - y, 0),
+    lambda y, e, a: np.maximum(0.0, 1.0 - y * e),  # hinge, of y = -1 or 1
+)
+
 # Of the adaptation of the scale of a random walk: steps shrink as count to this power.
 DECAY = 0.6
 
@@ -27,15 +44,16 @@ class LossRows:
 
     Parameters
     ----------
-    value : callable
-        ``value(endog, index)`` -> losses, of arrays of one shape.
-    endog, offset, columns, weight, prior_precision, prior_mean, student
+    loss : int or callable
+        A number, as of the compiled class; or ``loss(endog, index)`` -> losses of arrays.
+    option, endog, offset, columns, weight, prior_precision, prior_mean, student
         As of the compiled class, with any number of rows.
     """
 
     def __init__(
         self,
-        value: Callable[[FloatArray, FloatArray], FloatArray],
+        loss: int | Callable[[FloatArray, FloatArray], FloatArray],
+        option: float,
         endog: FloatArray,
         offset: FloatArray,
         columns: FloatArray,
@@ -44,7 +62,8 @@ class LossRows:
         prior_mean: FloatArray,
         student: tuple[FloatArray, FloatArray, FloatArray],
     ):
-        self._value, self._endog, self._offset = value, endog, offset
+        self._loss, self._option = loss, option
+        self._endog, self._offset = endog, offset
         self._columns, self._weight = columns, weight
         self._precision, self._mean, self._student = prior_precision, prior_mean, student
 
@@ -57,7 +76,10 @@ class LossRows:
             block = points[start : start + size]
             index = self._offset + block @ self._columns
             endog = np.broadcast_to(self._endog, index.shape)
-            values = self._value(endog.ravel(), index.ravel()).reshape(index.shape)
+            if callable(self._loss):
+                values = self._loss(endog.ravel(), index.ravel()).reshape(index.shape)
+            else:
+                values = LOSSES[self._loss](endog, index, self._option)
             result[start : start + size] = values @ self._weight
         return result
 
@@ -75,7 +97,7 @@ def _acceptance(change: FloatArray) -> FloatArray:
     return np.where(np.isnan(change), 0.0, np.exp(np.minimum(np.nan_to_num(change, nan=0.0), 0.0)))
 
 
-def random_walk(
+def particle_walk(
     rows: LossRows,
     bit_generator: np.random.BitGenerator,
     position: FloatArray,
@@ -111,7 +133,7 @@ def random_walk(
     return accepted
 
 
-def move(
+def move_particles(
     rows: LossRows,
     bit_generator: np.random.BitGenerator,
     positions: FloatArray,
