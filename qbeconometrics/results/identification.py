@@ -125,7 +125,7 @@ def concentrated_of_record(
     cov_type : str or None
         None: that of the fit.
     cov_kwds : dict or None
-        None: those of the fit, if the covariance is the same.
+        None: those of the fit, if `cov_type` is too; else not centred.
     """
     if cov_type is None and cov_kwds is not None:
         raise OptionError("cov_kwds is given without cov_type: name the covariance too")
@@ -138,7 +138,7 @@ def concentrated_of_record(
         name != "nonrobust" and not (same_sums and moments.fourth is not None)
     ):
         return None
-    centered = name == record.cov_type and bool(record.cov_kwds.get("centered", False))
+    centered = cov_type is None and bool(record.cov_kwds.get("centered", False))
     return concentrate(
         moments,
         endogenous=[record.param_names.index(one) for one in record.endogenous_names],

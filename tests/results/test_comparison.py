@@ -12,7 +12,12 @@ from scipy import stats
 from statsmodels.iolib.summary2 import summary_col
 
 import qbeconometrics as qb
-from qbeconometrics.exceptions import InputError, MissingExtraError, OptionError
+from qbeconometrics.exceptions import (
+    InputError,
+    MissingExtraError,
+    OptionError,
+    WeakInstrumentWarning,
+)
 
 FORMULA = "rent ~ pcturban + [hsngval ~ faminc + reg2 + reg3 + reg4]"
 EXACT = {"quasi_likelihood": "two-step", "draws": 10, "chains": 1, "rng": 0}
@@ -177,7 +182,9 @@ def test_loaded_and_foreign_results(fits, rents, tmp_path):
 
 
 def test_clusters_as_arrays_are_a_note(rents):
-    fit = model_of(rents).fit(**EXACT, cov_type="cluster", cov_kwds={"groups": np.arange(50) % 13})
+    groups = {"groups": np.arange(50) % 13}
+    with pytest.warns(WeakInstrumentWarning, match="do not bound the coefficient of 'hsngval'"):
+        fit = model_of(rents).fit(**EXACT, cov_type="cluster", cov_kwds=groups)
     comparison = qb.compare(fit)
     assert comparison.names == ["QB two-step"]
     assert "clusters that were given as an array" in str(comparison)
