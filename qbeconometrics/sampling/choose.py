@@ -48,6 +48,10 @@ RANDOM_WALK_PASSES = 0.3
 # What Hamiltonian Monte Carlo is worth a draw where the others stall, and at how many gradients.
 HAMILTONIAN_WORTH = 0.3
 HAMILTONIAN_GRADIENTS = 10.0
+# Where a trajectory costs more than this, shorter ones are enough for the usual number of draws; at
+# their full length they are antithetic, and worth as many draws as they are.
+EXPENSIVE_NANOSECONDS = 5e7
+SHORT_LENGTH = 1.7
 # Chains that stand still are estimated to be worth a draw or two each. Where no pilot was worth
 # more than this, scores mean nothing, and one of "hmc" would be too short for its warm-up.
 STALLED = 20.0
@@ -210,7 +214,9 @@ class Race:
 
     def hamiltonian_settings(self) -> Settings:
         """Return what "hmc" begins with."""
-        return Settings("hmc", normalising_map=self._map)
+        settings = Settings("hmc", normalising_map=self._map)
+        cost = self.samplers["hmc"].cost(self._size, HAMILTONIAN_GRADIENTS)
+        return replace(settings, length=SHORT_LENGTH) if cost > EXPENSIVE_NANOSECONDS else settings
 
     def hamiltonian_may_win(self, best: Entry) -> bool:
         """Whether "hmc" as good as it is where the others stall would beat the best score."""
