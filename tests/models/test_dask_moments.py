@@ -33,7 +33,7 @@ def cluster():
     from distributed import Client, LocalCluster
 
     options = {"n_workers": 2, "threads_per_worker": 1, "processes": True}
-    with LocalCluster(dashboard_address=None, silence_logs=50, **options) as workers:
+    with LocalCluster(dashboard_address=":0", silence_logs=50, **options) as workers:
         yield workers
     del Client
 

@@ -69,7 +69,7 @@ def test_threads_and_dask_give_them_too(build):
     with ThreadPoolExecutor(2) as pool:
         assert np.array_equal(fit(model, pool).draws, serial.draws)
     with (
-        LocalCluster(n_workers=1, dashboard_address=None, silence_logs=50) as workers,
+        LocalCluster(n_workers=1, dashboard_address=":0", silence_logs=50) as workers,
         Client(workers) as client,
         client.get_executor() as pool,
     ):
