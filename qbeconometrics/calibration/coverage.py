@@ -64,7 +64,7 @@ class Region:
 
 def weights_at(system: ParticleSystem, rate: float) -> FloatArray:
     """Return weights (B, M) that sum to one in each replication."""
-    log_weights = -(rate - system.rate) * (system.losses - system.losses.min(axis=1)[:, None])
+    log_weights = -(rate - system.rate) * system.losses
     log_weights -= log_weights.max(axis=1)[:, None]
     weights = np.exp(log_weights)
     return np.asarray(weights / weights.sum(axis=1)[:, None])

@@ -17,8 +17,6 @@ from qbeconometrics.calibration.weighted_particles import BOUNDS
 STEP_POWER = 0.51
 # A step of the secant changes the rate at most by this factor.
 LARGEST_FACTOR = 4.0
-# Additive steps can make a rate negative; it then stays at the lower bound.
-SEARCHES = ("secant", "kesten", "syring-martin")
 
 
 def resimulated(
@@ -70,5 +68,6 @@ def resimulated(
             count = passes + 1 if search == "syring-martin" else changes
             rate += error * count**-STEP_POWER
             last_error = error
+        # Additive steps can make a rate negative; it then stays at the lower bound.
         rate = float(np.clip(rate, lowest, highest))
     return Search(system, most_passes, rate, True)

@@ -7,8 +7,6 @@ ladder, so the first rate at which it reaches the level is the answer, and no st
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -107,7 +105,7 @@ def _climb(
         scales[acceptance > ACCEPTANCE[1]] *= RESCALING
         if np.median(correlations(before, system.positions)) < LARGEST_CORRELATION:
             break
-    return replace(system, rate=rate)
+    return system
 
 
 def systematic(weights: FloatArray, rng: np.random.Generator) -> NDArray[np.intp]:

@@ -13,7 +13,6 @@ from scipy.stats import chi2
 
 from qbeconometrics.calibration.coverage import (
     REGIONS,
-    ParticleSystem,
     Region,
     effective_sizes,
     weights_at,
@@ -47,8 +46,6 @@ METHODS = ("weighted-particles", "smc", "resimulate")
 # Particles of a random walk are worth about a tenth of as many independent ones; those that the
 # tempered sampler moves are nearly independent, so it takes fewer.
 SMC_SHARE = 0.5
-# Of replications without a finite loss at the estimate.
-MOST_FAILED = 0.1
 # Coverage further than this from the level, at the rate where it crosses it, is a plateau.
 LARGEST_JUMP = 0.025
 CURVE_POINTS = 25
@@ -141,9 +138,6 @@ def calibrate_learning_rate(
     kind, weights = _weights(model, bootstrap, replications, weighting, groups, block_length)
     problem, root = _problem(model, weights, region, functional, executor)
     curve = _curve(problem, region, alpha)
-    usable = np.isfinite(problem.loss_at_estimate)
-    if usable.mean() < 1.0 - MOST_FAILED:
-        raise OptionError(f"{(~usable).sum()} of the replications have no finite loss")
     if method == "smc":
         count = max(100, int(SMC_SHARE * particles))
         search = tempered(problem, curve, moving, count)
@@ -308,12 +302,12 @@ def _report(
 ) -> LearningRateCalibration:
     low, high = window(search.system)
     rates = np.geomspace(low, high, CURVE_POINTS)
-    weights = [weights_at(search.system, rate) for rate in rates]
+    sizes = [effective_sizes(weights_at(search.system, rate)) for rate in rates]
     table = pd.DataFrame(
         {
             "learning_rate": rates,
             "coverage": [curve.coverage(search.system, rate) for rate in rates],
-            "ess": [float(np.median(effective_sizes(one))) for one in weights],
+            "ess": [float(np.median(one)) for one in sizes],
         }
     )
     coverage = curve.coverage(search.system, search.rate)
@@ -382,10 +376,9 @@ def _log_error(
         quantile = chi2.ppf(level, df)
         of_replications = step / float(quantile * chi2.pdf(quantile, df))
     size = search.system.losses.shape[1] // BATCHES
-    parts = [root_within(curve, _part(search.system, i, size), low, high) for i in range(BATCHES)]
+    parts = [
+        root_within(curve, search.system.part(slice(i * size, (i + 1) * size)), low, high)
+        for i in range(BATCHES)
+    ]
     of_particles = float(np.std(np.log(parts), ddof=1)) / np.sqrt(BATCHES)
     return float(np.hypot(of_replications, of_particles))
-
-
-def _part(system: ParticleSystem, i: int, size: int) -> ParticleSystem:
-    return system.part(slice(i * size, (i + 1) * size))

@@ -31,7 +31,7 @@ class LearningRateCalibration:
         Standard error that the number of replications leaves.
     coverage : float
         Share of the replications whose region covers the estimate at that rate.
-    status : {"converged", "no-root", "plateau", "too-few-replications"}
+    status : {"converged", "no-root", "plateau"}
     message : str
         The status in a sentence.
     alpha : float
