@@ -14,7 +14,7 @@ README = (TREE / "README.md").read_text(encoding="utf-8")
 TIMEOUT = 120
 COMMANDS = [
     "python -m pip install -e . && python -m qbeconometrics",
-    'python -m pip install -e ".[test]" && python -m pytest',
+    'python -m pip install -e ".[test]" && python -m pytest -n auto',
 ]
 # Monte Carlo: the printed example is one run on one machine, and another build may draw otherwise.
 # Posterior means move by 0.015 posterior sd from run to run, the ends of intervals by 0.06.

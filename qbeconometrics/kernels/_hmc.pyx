@@ -131,6 +131,18 @@ cdef double kinetic(const double* momentum, int k) noexcept nogil:
     return 0.5 * total
 
 
+cdef double kinetic_halfway(
+    const double* momentum, const double* force, double push, int k
+) noexcept nogil:
+    """Kinetic energy after half of the push."""
+    cdef int a
+    cdef double total = 0.0, value
+    for a in range(k):
+        value = momentum[a] + 0.5 * push * force[a]
+        total += value * value
+    return 0.5 * total
+
+
 def hamiltonian(
     LinearMomentTarget target not None,
     bit_generator,
@@ -189,7 +201,7 @@ def hamiltonian(
     cdef int a, stage, stages, k = t.k
     cdef Py_ssize_t i
     cdef bitgen_t* rng = generator(bit_generator)
-    cdef double step, steps, energy, error, acceptance, u1, u2, end_push, middle_push, push
+    cdef double step, steps, energy, error, acceptance, u1, u2, end_push, middle_push, push, drift
     cdef bint ready, finite
     cdef Map f
     cdef Place here, there, swap
@@ -242,8 +254,11 @@ def hamiltonian(
                 end_push = 2.0 * END_SHARE * step
                 middle_push = 2.0 * (1.0 - 2.0 * END_SHARE) * step
                 push = end_push
+                there.log_density = here.log_density
                 finite = True
                 for stage in range(stages):
+                    drift = kinetic_halfway(momentum, there.force, push, k)
+                    drift = drift - there.log_density - energy
                     for a in range(k):
                         momentum[a] += push * there.force[a]
                         there.y[a] += step * momentum[a]
@@ -268,6 +283,9 @@ def hamiltonian(
                         there = swap
                 else:
                     counters[NONFINITE] += 1
+                    # A wall rejects at any step: what the step was like shows before it.
+                    if stage > 0:
+                        acceptance = 1.0 if drift <= 0.0 else exp(-drift)
                 if goal > 0.0:
                     adapt_step(&tuning[0], acceptance, goal)
                 to_target(&f, here.y, gradient)

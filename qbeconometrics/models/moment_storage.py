@@ -40,7 +40,7 @@ def save_statistic(path: Path, facts: dict[str, Any], moments: Sums | CellMoment
     handle, name = tempfile.mkstemp(dir=path.parent or Path(), prefix=path.name, suffix=".tmp")
     try:
         with os.fdopen(handle, "wb") as file:
-            np.savez(file, allow_pickle=False, **arrays)
+            np.savez(file, **arrays)
             file.flush()
             os.fsync(file.fileno())
         Path(name).replace(path)

@@ -178,6 +178,10 @@ def build_nonlinear_posterior(
             fixed_root = root if quasi_likelihood == "two-step" else None
         determinant = quasi_likelihood == "cue"
         modes = search.all(one_step, start, fixed_root=fixed_root, determinant=determinant)
+        if fixed_root is None:
+            # Rounding may leave a singular S a factor.
+            S = _covariance_at(function, search.covariance, modes[0].point)
+            covariance_root(S, "covariance of the moments at the mode")
         return _at_modes(search, modes, fixed_root=fixed_root, determinant=determinant)
 
 
@@ -203,7 +207,7 @@ def _covariance_at(
     with np.errstate(all="ignore"):
         found = function.evaluate(params)
     if found is None:
-        raise NumericalError(f"the moments are not finite at the first-step estimate {params}")
+        raise NumericalError(f"the moments are not finite at params={params}")
     return covariance(found[0], found[1])
 
 

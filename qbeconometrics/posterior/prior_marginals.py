@@ -22,8 +22,9 @@ def prior_marginals(prior: ResolvedPrior) -> FloatArray:
     found[student] = np.column_stack([prior.loc, prior.scale, prior.df])[student]
     if prior.lower is not None and prior.upper is not None:
         boxed = np.isfinite(prior.lower)
-        middle, half = (prior.upper + prior.lower) / 2, (prior.upper - prior.lower) / 2
-        found[boxed] = np.column_stack([middle, half, np.zeros(k)])[boxed]
+        lower, upper = prior.lower[boxed], prior.upper[boxed]
+        middle, half = (upper + lower) / 2, (upper - lower) / 2
+        found[boxed] = np.column_stack([middle, half, np.zeros(len(lower))])
     normal = np.any(prior.root != 0.0, axis=1)
     if normal.any():
         root = prior.root[normal]

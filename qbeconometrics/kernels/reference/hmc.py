@@ -224,8 +224,10 @@ def hamiltonian_chain(
         there, force = here.copy(), force_here
         end_push = 2.0 * END_SHARE * step
         middle_push = 2.0 * (1.0 - 2.0 * END_SHARE) * step
-        push, log_there, log_target_there = end_push, -math.inf, -math.inf
+        push, log_there, log_target_there = end_push, log_here, log_target
         for stage in range(stages):
+            halfway = momentum + 0.5 * push * force
+            drift = 0.5 * float(halfway @ halfway) - log_there - energy
             momentum = momentum + push * force
             there = there + step * momentum
             counters[EVALUATED] += 1
@@ -244,8 +246,11 @@ def hamiltonian_chain(
                 counters[ACCEPTED] += 1
                 here, force_here = there, force
                 log_here, log_target = log_there, log_target_there
-        elif math.isnan(log_there):
-            counters[NONFINITE] += 1
+        else:
+            counters[NONFINITE] += math.isnan(log_there)
+            # A wall rejects at any step: what the step was like shows before it.
+            if stage > 0:
+                acceptance = 1.0 if drift <= 0.0 else math.exp(-drift)
         if goal > 0.0:
             adapt_step(tuning, acceptance, goal)
         draws[i] = to_normal.to_target(here)
