@@ -12,7 +12,7 @@ from qbeconometrics.posterior.gibbs import build_gibbs_posterior
 ESS = 800
 # A wrong target must miss by more than twice what a right one may miss by.
 CAUGHT = 2.0
-FIRST = 4_000
+FIRST = {"rwm": 4_000, "da": 4_000, "da-exact": 4_000, "hmc": 2_000}
 ROWS = 120
 # Sides of the cells near the middle of the grid are about a twentieth of a standard deviation, and
 # a step function is known within a cell.
@@ -108,7 +108,7 @@ def laws(integrate_over, law_of):
 @pytest.mark.parametrize("name", CASES)
 def test_gibbs_posterior_matches_the_grid(laws, run_until, agreement_with, name, sampler):
     posterior = gibbs_posterior(model_of(name, "gibbs"))
-    draws_of = partial(run_until, posterior, sampler, ess=ESS, n_draws=FIRST)
+    draws_of = partial(run_until, posterior, sampler, ess=ESS, n_draws=FIRST[sampler])
     assert agreement_with(draws_of, laws(name, "gibbs")) < 1.0
 
 
@@ -132,7 +132,7 @@ Q_CASES = [
 @pytest.mark.parametrize(("name", "kind", "sampler"), Q_CASES)
 def test_q_posterior_matches_the_grid(laws, run_until, agreement_with, name, kind, sampler):
     posterior = model_of(name, "q").quasi_posterior(quasi_likelihood=kind)
-    draws_of = partial(run_until, posterior, sampler, ess=ESS, n_draws=FIRST)
+    draws_of = partial(run_until, posterior, sampler, ess=ESS, n_draws=FIRST[sampler])
     assert agreement_with(draws_of, laws(name, "q", kind)) < 1.0
 
 
@@ -148,7 +148,7 @@ def test_squared_loss_has_the_closed_form(run_until, agreement_with, law_of):
     np.testing.assert_allclose(res.params, mean, rtol=1e-10)
     np.testing.assert_allclose(res.bse, sd, rtol=1e-10)
     law = law_of(mean, sd, {0.5: mean})
-    draws_of = partial(run_until, gibbs_posterior(model), "rwm", ess=ESS, n_draws=FIRST)
+    draws_of = partial(run_until, gibbs_posterior(model), "rwm", ess=ESS, n_draws=FIRST["rwm"])
     assert agreement_with(draws_of, law) < 1.0
 
 
@@ -181,7 +181,7 @@ WRONG = {
 @pytest.mark.parametrize("wrong", WRONG)
 def test_a_wrong_gibbs_target_is_caught(laws, run_until, deviation_from, wrong, sampler):
     posterior = WRONG[wrong](model_of("quantile", "gibbs"))
-    draws = run_until(posterior, sampler, ess=ESS, seed=3, n_draws=FIRST)
+    draws = run_until(posterior, sampler, ess=ESS, seed=3, n_draws=FIRST[sampler])
     assert deviation_from(draws, laws("quantile", "gibbs")) > CAUGHT
 
 
@@ -191,5 +191,5 @@ def test_a_wrong_gibbs_target_is_caught(laws, run_until, deviation_from, wrong, 
 def test_a_wrong_q_target_is_caught(laws, run_until, deviation_from, name, sampler):
     """A third of the learning rate."""
     posterior = model_of(name, "q").quasi_posterior(learning_rate=0.33)
-    draws = run_until(posterior, sampler, ess=ESS, seed=3, n_draws=FIRST)
+    draws = run_until(posterior, sampler, ess=ESS, seed=3, n_draws=FIRST[sampler])
     assert deviation_from(draws, laws(name, "q")) > CAUGHT

@@ -111,10 +111,11 @@ def test_linear_moments_have_the_log_density_of_the_compiled_model(quasi_likelih
 
 
 @pytest.mark.parametrize("sampler", [*SAMPLERS, "auto"])
+@pytest.mark.filterwarnings("ignore::qbeconometrics.exceptions.ConvergenceWarning")
 def test_same_draws_for_the_same_rng_and_any_number_of_cores(sampler):
     model, _, _ = regression_model()
     fits = [
-        model.fit(sampler, draws=1500, tune=500, rng=7, cores=cores, progressbar=False)
+        model.fit(sampler, draws=300, tune=200, rng=7, cores=cores, progressbar=False)
         for cores in (1, 3)
     ]
     np.testing.assert_array_equal(fits[0].draws, fits[1].draws)
