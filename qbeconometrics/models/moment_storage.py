@@ -36,11 +36,12 @@ def save_statistic(path: Path, facts: dict[str, Any], moments: Sums | CellMoment
     arrays, numbers = ({}, None) if moments is None else pack_moments(moments)
     header = {"format": FORMAT, "version": VERSION, "facts": facts, "numbers": numbers}
     text = json.dumps(header, sort_keys=True)
-    arrays = {**arrays, "header": _bytes(text), "digest": _bytes(_digest(text, arrays))}
+    digest = _bytes(_digest(text, arrays))
+    named: dict[str, Any] = {**arrays, "header": _bytes(text), "digest": digest}
     handle, name = tempfile.mkstemp(dir=path.parent or Path(), prefix=path.name, suffix=".tmp")
     try:
         with os.fdopen(handle, "wb") as file:
-            np.savez(file, **arrays)
+            np.savez(file, **named)
             file.flush()
             os.fsync(file.fileno())
         Path(name).replace(path)

@@ -149,7 +149,7 @@ def test_where_s_is_not_positive_definite(assert_same_path, partly_indefinite, n
     sampler, options = SAMPLERS[name]
     options = {**options, "df": 2.0, "rho": 0.0}
     if sampler == "hmc":
-        options |= {"goal": 0.8, "size": 3}  # what a wall does to the step, which is steep beside it
+        options |= {"goal": 0.8, "size": 3}  # a wall, and it is steep beside it
     chain = assert_same_path(partly_indefinite(), sampler, **options)
     assert chain.counters[3] > 0
     assert np.max(np.sum(chain.draws**2, axis=1)) < 5.0  # where S would be singular

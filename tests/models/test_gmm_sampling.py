@@ -131,8 +131,8 @@ def test_unusable_points_are_rejected_counted_and_warned_of(sampler):
         return moments
 
     model, _, _ = regression_model(fails_above)
+    draws = 700 if sampler == "hmc" else 3000
     with pytest.warns(NumericalWarning, match="not finite at"):
-        draws = 700 if sampler == "hmc" else 3000
         res = model.fit(sampler, draws=draws, tune=500, rng=1, progressbar=False)
     assert res.sampler_stats["nonfinite"] > 0.01 * res.sampler_stats["evaluations"]
     assert res.draws[..., 1].max() <= 0.6
