@@ -4,7 +4,11 @@ NumPy's global random state stays put, and no test is skipped.
 """
 
 import json
+import os
 from pathlib import Path
+
+# Small matrices gain nothing from threads, and tests that run side by side get in each other's way.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 import pytest

@@ -66,6 +66,7 @@ def test_derivative(moments):
     np.testing.assert_allclose(moments.jac(at, y, x, z), expected, atol=DIFFERENCE_TOLERANCE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moments", BOTH)
 @pytest.mark.parametrize("sampler", ["rwm", "da", "da-exact"])
 def test_known_parameters_are_recovered(moments, sampler):

@@ -61,6 +61,7 @@ def test_the_example_prints_what_the_readme_says(tmp_path):
         assert re.search(pattern, printed)[1] == re.search(pattern, shown)[1]
 
 
+@pytest.mark.slow
 def test_the_other_examples_run(tmp_path):
     for source in blocks("python")[1:]:
         assert run("-W", "error", "-c", source, cwd=tmp_path) == ""
@@ -112,6 +113,7 @@ def test_the_page_on_large_data_runs(tmp_path):
     assert run("-c", f"{source}\nprint(res.nobs)", cwd=tmp_path) == "20000\n"
 
 
+@pytest.mark.slow
 def test_the_example_of_large_data_runs(tmp_path):
     script = str(TREE / "examples" / "large_data.py")
     printed = run("-W", "error", script, "--rows", "300000", cwd=tmp_path)

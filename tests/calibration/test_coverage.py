@@ -148,6 +148,7 @@ def test_regions_by_their_definitions():
             assert found.tolist() == wanted
 
 
+@pytest.mark.slow
 def test_every_search_finds_the_same_rate(problem, curve):
     seed = np.random.SeedSequence(3)
     wanted = weighted_particles(problem, curve, problem.information_rate, seed, 4_000)
@@ -163,6 +164,7 @@ def test_every_search_finds_the_same_rate(problem, curve):
         assert abs(curve.coverage(wanted.system, search.rate) - 0.95) <= TOLERANCE
 
 
+@pytest.mark.slow
 def test_the_start_does_not_matter(problem, curve):
     seed = np.random.SeedSequence(3)
     rates = [

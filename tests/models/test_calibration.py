@@ -73,6 +73,7 @@ def test_a_loss_twice_as_large_needs_half_the_rate():
     assert absolute.information_rate == pytest.approx(check.information_rate / 2, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_a_custom_loss_is_like_the_compiled_one():
     loss = qb.losses.Custom(
         lambda y, index: 0.5 * (y - index) ** 2,
@@ -98,6 +99,7 @@ def test_outcomes_off_the_scale_of_the_index(loss):
     assert found.status == "converged"
 
 
+@pytest.mark.slow
 def test_a_correct_likelihood_needs_a_rate_near_one():
     """Logistic loss is minus a log likelihood, so the sandwich is the inverse information."""
     found = qb.calibrate_learning_rate(binary_model(qb.losses.Logistic(), n=2_000), rng=0)

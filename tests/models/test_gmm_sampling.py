@@ -23,6 +23,7 @@ DRAWS = {"rwm": 6_000, "da": 10_000, "da-exact": 4_000, "hmc": 1_200}
 TUNE = {"hmc": 500}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampler", SAMPLERS)
 @pytest.mark.parametrize(
     ("suffix", "quasi_likelihood", "centered"),
@@ -58,6 +59,7 @@ def test_quadrature_targets(
         assert abs(res.bse[parameter] - stored["sd"]) < ERRORS * error["sd"][parameter]
 
 
+@pytest.mark.slow
 def test_only_the_determinant_keeps_the_chains_from_the_edge(euler):
     model = euler(BOTH, -5, 150)
     fit_options = {"sampler": "rwm", "draws": 8000, "tune": 1000, "rng": 0, "progressbar": False}

@@ -62,6 +62,7 @@ def test_values_from_the_rows(centered):
         assert log_prior == pytest.approx(-0.5 * point @ point / 25.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("sampler", "draws"), [("da", 20_000), ("hmc", 4_000)])
 def test_two_horizons_against_a_grid(sampler, draws):
     model, posterior, target = build(1, 150, WEAK)
@@ -137,6 +138,7 @@ def compare_with_plain_metropolis(prior_sd, chains, burn_in):
         assert np.abs((plain.std(axis=(0, 1)) - res.bse) / error).max() < MONTE_CARLO_SE
 
 
+@pytest.mark.slow
 def test_thirteen_horizons_against_plain_metropolis_from_the_priors_scale():
     compare_with_plain_metropolis(1.5, chains=6, burn_in=40_000)
 

@@ -56,6 +56,7 @@ def distances(res, mean, sd):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("sampler", "keywords"), SETTINGS)
 def test_an_exactly_normal_law_is_hit_and_a_wrong_one_is_not(model, sampler, keywords):
     options = {"sampler_kwds": keywords} if keywords else {}

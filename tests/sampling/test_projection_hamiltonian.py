@@ -64,6 +64,7 @@ def largest_gap(one, other):
     return max(gaps)
 
 
+@pytest.mark.slow
 def test_same_law_as_delayed_acceptance(smooth):
     target, reference = smooth
     gibbs = all_draws(sample_cue(target, reference, options(12_000)))
