@@ -264,6 +264,8 @@ def test_a_block_that_fails_leaves_what_there_was(data):
 
 CHILD = """
 import os, signal, sys, threading, warnings
+# A shell starts background jobs with the signal ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 import numpy as np
 import qbeconometrics as qb
 from qbeconometrics.exceptions import InterruptedWarning

@@ -12,6 +12,8 @@ SECONDS_TO_STOP = 5.0
 
 CHILD = """
 import json, os, signal, sys, threading, time, warnings
+# A shell starts background jobs with the signal ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 import numpy as np
 import qbeconometrics as qb
 from qbeconometrics.exceptions import InterruptedWarning
