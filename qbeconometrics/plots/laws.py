@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import fftconvolve
 from scipy.stats import norm, t
 
 from qbeconometrics.plots.style import (
@@ -177,8 +176,8 @@ def kernel_density(draws: FloatArray, grid: FloatArray) -> FloatArray | None:
     edges = grid[0] - step * (reach + 0.5) + step * np.arange(len(grid) + 2 * reach + 1)
     counts = np.histogram(draws, edges)[0] / (len(draws) * step)
     kernel = norm.pdf(step * np.arange(-reach, reach + 1), scale=width) * step
-    smooth = fftconvolve(counts, kernel, mode="same")[reach : reach + len(grid)]
-    return np.maximum(np.asarray(smooth), 0.0)
+    smooth = np.convolve(counts, kernel, mode="same")[reach : reach + len(grid)]
+    return np.maximum(smooth, 0.0)
 
 
 def marginal_density(grid: FloatArray, loc: float, scale: float, df: float) -> FloatArray:
