@@ -45,6 +45,18 @@ class Problem(Protocol):
         """Return the functional of positions (B, M, k), for the region "marginal"."""
 
 
+class CalibratedProblem(Problem, Protocol):
+    """A problem in coordinates whose origin is the estimate from the data, with curvature one."""
+
+    @property
+    def score_product(self) -> FloatArray:
+        """Covariance (k, k) of the gradient of the summed loss at the estimate."""
+
+    @property
+    def loss_at_estimate(self) -> FloatArray:
+        """Loss of the estimate in each replication (B,)."""
+
+
 @dataclass(frozen=True, slots=True)
 class CoverageCurve:
     """Share of replications whose region covers the estimate.

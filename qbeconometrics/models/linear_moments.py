@@ -10,14 +10,10 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from statsmodels.base.model import Model
 
-from qbeconometrics.exceptions import (
-    InputError,
-    OptionError,
-    check_choice,
-    refuse_unknown_keywords,
-)
+from qbeconometrics.exceptions import check_choice, refuse_unknown_keywords
 from qbeconometrics.inputs.design import LinearDesign
-from qbeconometrics.inputs.formula import RegressorRecipe, exog_for_prediction
+from qbeconometrics.inputs.formula import RegressorRecipe
+from qbeconometrics.models.calibrated_rate import settled_rate
 from qbeconometrics.models.fit_notes import (
     absorption_notes,
     intercept_notes,
@@ -34,6 +30,7 @@ from qbeconometrics.models.fit_options import (
     sample_options,
 )
 from qbeconometrics.models.fit_recording import record_fit
+from qbeconometrics.models.linear_prediction import LinearPrediction
 from qbeconometrics.models.moment_sums import MomentSums
 from qbeconometrics.models.row_weights import Dependence
 from qbeconometrics.moments.covariance import CovarianceRule, parse_covariance
@@ -54,7 +51,7 @@ EVALUATIONS = ("auto", "statistic", "rows")
 TYPICAL_EVALUATIONS = 12_000
 
 
-class LinearMomentsModel(MomentSums, Model):  # type: ignore[misc]
+class LinearMomentsModel(MomentSums, LinearPrediction, Model):  # type: ignore[misc]
     """Base of the models with moments z (y - x'theta); not used directly.
 
     A model is immutable: fits of one model may run at the same time in threads.
@@ -198,9 +195,10 @@ class LinearMomentsModel(MomentSums, Model):  # type: ignore[misc]
         quasi_likelihood: str | None = None,
         cov_type: str = "HC0",
         cov_kwds: Mapping[str, Any] | None = None,
-        learning_rate: float = 1.0,
+        learning_rate: float | str = 1.0,
         weight_matrix: ArrayLike | str | None = None,
         sampler_kwds: Mapping[str, Any] | None = None,
+        calibration_kwds: Mapping[str, Any] | None = None,
         progressbar: bool | None = None,
         **unknown: Any,
     ) -> PosteriorResults:
@@ -238,7 +236,9 @@ class LinearMomentsModel(MomentSums, Model):  # type: ignore[misc]
             moments. For "cluster" also "groups": a column name (two for two-way clusters), a
             labelled Series, or an array with one group for each original row. Neither has a
             small-sample factor.
-        learning_rate : float
+        learning_rate : float or "calibrate"
+            Factor of the quadratic form. "calibrate" finds it by `calibrate_learning_rate` for the
+            options of this fit, and keeps what it found in ``res.calibration``.
         weight_matrix : "identity" or array_like, shape (m, m), optional
             Weight for "two-step" instead of the inverse of S.
         sampler_kwds : dict, optional
@@ -249,6 +249,8 @@ class LinearMomentsModel(MomentSums, Model):  # type: ignore[misc]
             changes between distant modes. For "hmc": "target_accept", the acceptance rate that its
             step is adapted to (default 0.9), and "length" of its trajectories in coordinates in
             which the quasi-posterior is nearly standard normal (default 3).
+        calibration_kwds : dict, optional
+            Arguments of `calibrate_learning_rate`.
         progressbar : bool, optional
             None shows a bar on terminals when the run takes longer than a second.
 
@@ -277,7 +279,7 @@ class LinearMomentsModel(MomentSums, Model):  # type: ignore[misc]
         >>> res.conf_int().shape
         (2, 2)
         """
-        refuse_unknown_keywords(unknown, FIT_KEYWORDS, "fit")
+        refuse_unknown_keywords(unknown, (*FIT_KEYWORDS, "calibration_kwds"), "fit")
         options = sample_options(
             sampler=sampler,
             draws=draws,
@@ -288,14 +290,18 @@ class LinearMomentsModel(MomentSums, Model):  # type: ignore[misc]
             sampler_kwds=sampler_kwds,
             progressbar=progressbar,
         )
-        record = self._draw(
-            options,
-            parse_covariance(cov_type, cov_kwds),
-            check_quasi_likelihood(quasi_likelihood, weight_matrix),
-            check_learning_rate(learning_rate),
-            weight_matrix,
-        )
-        results = self.results_class(self, record)
+        rule = parse_covariance(cov_type, cov_kwds)
+        name = check_quasi_likelihood(quasi_likelihood, weight_matrix)
+        kwds = {
+            "quasi_likelihood": name,
+            "cov_type": cov_type,
+            "cov_kwds": cov_kwds,
+            "weight_matrix": weight_matrix,
+        }
+        rate, calibration = settled_rate(self, learning_rate, calibration_kwds, rng, kwds)
+        results = self.results_class(self, self._draw(options, rule, name, rate, weight_matrix))
+        if calibration is not None:
+            results.calibration = calibration
         results.warn_if_unreliable()
         return results
 
@@ -357,35 +363,3 @@ class LinearMomentsModel(MomentSums, Model):  # type: ignore[misc]
     ) -> pd.DataFrame | str | None:
         """First stage for the record of a fit; None for models that have none."""
         return None
-
-    def predict(self, params: ArrayLike, exog: ArrayLike | None = None) -> FloatArray:
-        """Return ``exog @ params``; `exog` (n, k) is by default the model's own.
-
-        Absorbed fixed effects are left out.
-        """
-        if exog is None and (self.design.weighting or self.design.effects):
-            raise InputError(
-                "the model's own regressors are weighted or without their fixed effects: give exog"
-            )
-        matrix = self.design.exog if exog is None else np.asarray(exog, dtype=float)
-        coefficients = np.asarray(params, dtype=float)
-        k = self.design.exog.shape[1]
-        if matrix.ndim != 2 or matrix.shape[1] != k or coefficients.shape != (k,):
-            raise InputError(
-                f"predict needs {k} params and an exog with {k} columns, not shapes "
-                f"{coefficients.shape} and {matrix.shape}"
-            )
-        return matrix @ coefficients
-
-    def _prediction_matrix(self, data: Any) -> pd.DataFrame:
-        """Regressors from new data, through the formula."""
-        if self._recipe is None:
-            raise OptionError("the model was not built from a formula; use transform=False")
-        try:
-            return exog_for_prediction(self._recipe, data)
-        except (AttributeError, TypeError) as error:
-            # patsy's own words for a column of another kind, such as text for a number.
-            raise InputError(
-                f"the new data cannot be read through {self.formula!r}: {error}. Give each column "
-                "the type that it had in the data of the fit."
-            ) from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,21 +10,17 @@ import patsy
 from numpy.typing import ArrayLike, NDArray
 
 from qbeconometrics.exceptions import (
-    CalibrationWarning,
     FormulaError,
-    OptionError,
-    check_choice,
     refuse_unknown_keywords,
 )
 from qbeconometrics.inputs.design import check_linear_design
 from qbeconometrics.inputs.formula import build_blocks
 from qbeconometrics.inputs.formula_checks import as_frame
 from qbeconometrics.losses import Loss
-from qbeconometrics.models.calibration import CALIBRATION_KEYWORDS, calibrate_learning_rate
+from qbeconometrics.models.calibrated_rate import settled_rate
 from qbeconometrics.models.fit_notes import warn_if_interrupted
 from qbeconometrics.models.fit_options import (
     FIT_KEYWORDS,
-    check_learning_rate,
     check_quasi_likelihood,
     sample_options,
 )
@@ -40,7 +35,6 @@ from qbeconometrics.moments.covariance import CovarianceRule, parse_covariance
 from qbeconometrics.posterior.gibbs import GibbsPosterior
 from qbeconometrics.posterior.nonlinear import NonlinearPosterior
 from qbeconometrics.priors import PriorLike
-from qbeconometrics.results.calibration import LearningRateCalibration
 from qbeconometrics.results.fit_record import FitRecord
 from qbeconometrics.results.m_results import MResults, fitted_values
 from qbeconometrics.sampling.options import SampleOptions
@@ -271,8 +265,7 @@ class QuasiBayesM(LossPosteriors):
             sampler_kwds=sampler_kwds,
             progressbar=progressbar,
         )
-        calibration = self._calibrated(learning_rate, calibration_kwds, rng)
-        rate = check_learning_rate(calibration.learning_rate if calibration else learning_rate)
+        rate, calibration = settled_rate(self, learning_rate, calibration_kwds, rng)
         if self.posterior == "gibbs":
             refuse_moment_options(quasi_likelihood, cov_type, cov_kwds, weight_matrix)
             record = self._draw_gibbs(options, rate)
@@ -293,21 +286,6 @@ class QuasiBayesM(LossPosteriors):
         results.calibration = calibration
         results.warn_if_unreliable()
         return results
-
-    def _calibrated(
-        self, learning_rate: float | str, calibration_kwds: Mapping[str, Any] | None, rng: Any
-    ) -> LearningRateCalibration | None:
-        if not isinstance(learning_rate, str):
-            if calibration_kwds is not None:
-                raise OptionError('calibration_kwds belongs to learning_rate="calibrate"')
-            return None
-        check_choice(learning_rate, ("calibrate",), "learning_rate")
-        given = dict(calibration_kwds or {})
-        refuse_unknown_keywords(given, CALIBRATION_KEYWORDS[1:], "calibration_kwds")
-        found = calibrate_learning_rate(self, **{"rng": rng, **given})
-        if found.status != "converged":
-            warnings.warn(found.message, CalibrationWarning, stacklevel=3)
-        return found
 
     def _draw_gibbs(self, options: SampleOptions, rate: float) -> FitRecord:
         if not self._is_linear:

@@ -31,7 +31,7 @@ class LearningRateCalibration:
         Standard error that the number of replications leaves.
     coverage : float
         Share of the replications whose region covers the estimate at that rate.
-    status : {"converged", "no-root", "plateau"}
+    status : {"converged", "no-root", "plateau", "too-few-replications"}
     message : str
         The status in a sentence.
     alpha : float
@@ -54,6 +54,8 @@ class LearningRateCalibration:
     implied_rates : Series
         By coefficient, the rate that would give its own sandwich variance. Where they differ by
         more than 2 no single rate can calibrate all coefficients.
+    remedy : str
+        What to do then.
     """
 
     learning_rate: float
@@ -73,6 +75,7 @@ class LearningRateCalibration:
     particles: int
     information_rate: float
     implied_rates: pd.Series
+    remedy: str
 
     @property
     def one_rate_suffices(self) -> bool:
@@ -104,7 +107,7 @@ class LearningRateCalibration:
             notes.append(
                 "The coefficients ask for rates that differ by more than a factor of "
                 f"{LARGEST_RATIO:g}: one rate calibrates the region named above and not each "
-                'interval. A posterior="q" needs no rate.'
+                f"interval. {self.remedy}"
             )
         for note in notes:
             lines += textwrap.wrap(note, WIDTH)

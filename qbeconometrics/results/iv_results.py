@@ -12,6 +12,7 @@ from qbeconometrics.diagnostics.criterion_profile import criterion_profile
 from qbeconometrics.diagnostics.overidentification import JStatistic, j_statistic
 from qbeconometrics.exceptions import InputError, NumericalError, OptionError, QBEconometricsError
 from qbeconometrics.moments.covariance import CovarianceRule, parse_covariance
+from qbeconometrics.results.calibrated import CalibratedResults
 from qbeconometrics.results.first_stage_report import FirstStageReport
 from qbeconometrics.results.identification import IdentificationResults
 from qbeconometrics.results.iv_pictures import (
@@ -31,7 +32,7 @@ from qbeconometrics.results.reliability import (
 MOST_STORED_BYTES = 2**26
 
 
-class IVResults(IdentificationResults):
+class IVResults(CalibratedResults, IdentificationResults):
     """Results of an instrumental-variable regression.
 
     Parameters

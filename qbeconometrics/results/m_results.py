@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from qbeconometrics.exceptions import (
-    CalibrationWarning,
-    NumericalError,
-    OptionError,
-    check_choice,
-)
+from qbeconometrics.exceptions import NumericalError, OptionError, check_choice
 from qbeconometrics.losses import Loss
-from qbeconometrics.results.calibration import LearningRateCalibration
-from qbeconometrics.results.posterior_results import PosteriorResults
+from qbeconometrics.results.calibrated import CalibratedResults
 from qbeconometrics.results.prediction import prediction_matrix
 
 FloatArray = NDArray[np.float64]
@@ -27,7 +20,7 @@ PREDICTIONS = ("mean", "linear")
 BLOCK_NUMBERS = 4_000_000
 
 
-class MResults(PosteriorResults):
+class MResults(CalibratedResults):
     """Results of M-estimation.
 
     Parameters
@@ -39,25 +32,6 @@ class MResults(PosteriorResults):
     """
 
     title = "Quasi-Bayesian M-Estimation Results"
-    calibration: LearningRateCalibration | None = None
-
-    def conf_int(self, alpha: float = 0.05, method: str = "eti") -> pd.DataFrame:
-        """Credible intervals, as of ``PosteriorResults``.
-
-        Warns
-        -----
-        CalibrationWarning
-            If the learning rate was calibrated for another level.
-        """
-        found = self.calibration
-        if found is not None and not np.isclose(alpha, found.alpha):
-            warnings.warn(
-                f"the learning rate was calibrated for alpha={found.alpha:g}, not for "
-                f"alpha={alpha:g}: fit again with calibration_kwds={{'alpha': {alpha:g}}}",
-                CalibrationWarning,
-                stacklevel=2,
-            )
-        return super().conf_int(alpha, method)
 
     @property
     def mode_bse(self) -> pd.Series:
