@@ -120,7 +120,7 @@ def _criteria_of(given: MomentRows, drawn: Bootstrap, part: slice) -> Criteria:
     if given.subtracted is not None:
         moments = moments - given.subtracted
     first = instrument_product / sizes[:, None, None]
-    usable = _is_definite(first)
+    usable = is_definite(first)
     usable[usable] = _has_minimum(slopes[usable], first[usable])
     if given.fixed is None:
         points = np.zeros((len(sizes), given.k))
@@ -128,7 +128,7 @@ def _criteria_of(given: MomentRows, drawn: Bootstrap, part: slice) -> Criteria:
         S = _covariances(given, drawn, part, weights, points, cross, instrument_product)
     else:
         S = np.broadcast_to(given.fixed, first.shape)
-    usable &= _is_definite(S)
+    usable &= is_definite(S)
     usable[usable] = _has_minimum(slopes[usable], S[usable])
     curvature, minimiser = _minimiser(moments[usable], slopes[usable], S[usable])
     return Criteria(sizes[usable, None, None] * curvature, minimiser)
@@ -160,8 +160,8 @@ def _minimiser(
     return curvature, np.asarray(np.linalg.solve(curvature, normal[:, :, :1])[:, :, 0])
 
 
-def _is_definite(matrices: FloatArray) -> NDArray[np.bool_]:
-    """Whether each of (B, p, p) is finite and positive definite."""
+def is_definite(matrices: FloatArray) -> NDArray[np.bool_]:
+    """Return whether each of (B, p, p) is finite and positive definite."""
     found = np.asarray(np.isfinite(matrices).all(axis=(1, 2)))
     eigenvalues = np.linalg.eigvalsh(matrices[found])
     found[found] = eigenvalues[:, 0] > SINGULAR * np.abs(eigenvalues[:, -1])
@@ -169,7 +169,7 @@ def _is_definite(matrices: FloatArray) -> NDArray[np.bool_]:
 
 
 def _has_minimum(slopes: FloatArray, S: FloatArray) -> NDArray[np.bool_]:
-    return _is_definite(slopes.swapaxes(1, 2) @ np.linalg.solve(S, slopes))
+    return is_definite(slopes.swapaxes(1, 2) @ np.linalg.solve(S, slopes))
 
 
 def _covariances(
@@ -194,7 +194,7 @@ def _covariances(
     if rule.centered:
         off = mean
     if rule.is_dependent:
-        units = _Units(drawn)
+        units = Units(drawn)
         sums = [
             units.covariance(b, rows, point, own)
             for b, point, own in zip(range(part.start, part.stop), points, off, strict=True)
@@ -232,7 +232,7 @@ def _score_products(rows: ScaledRows, weights: FloatArray, points: FloatArray) -
     return unpack_symmetric(packed, m)
 
 
-class _Units:
+class Units:
     """Clusters or blocks: what S of dependent rows is a sum over."""
 
     def __init__(self, drawn: Bootstrap):
@@ -245,6 +245,11 @@ class _Units:
         self, b: int, rows: ScaledRows, point: FloatArray, off: FloatArray
     ) -> FloatArray:
         """Sum of products (m, m) of sums over units of moments less `off` (m,)."""
+        residual = rows.residual - rows.regressor @ point
+        return self.product(b, rows.instrument * residual[:, None], off)
+
+    def product(self, b: int, columns: FloatArray, off: FloatArray) -> FloatArray:
+        """Sum of products (p, p) of sums over units of `columns` (n, p) less `off` (p,)."""
         if self.drawn.groups is not None:
             chosen, lengths = self.order, self.lengths
             counts = self.drawn.cluster_counts(b)
@@ -253,8 +258,6 @@ class _Units:
             places = np.repeat(starts - np.cumsum(lengths) + lengths, lengths)
             chosen = (places + np.arange(self.drawn.n)) % self.drawn.n
             counts = np.ones(len(lengths), dtype=np.int64)
-        residual = rows.residual - rows.regressor @ point
-        scores = (rows.instrument * residual[:, None])[chosen]
-        sums = np.add.reduceat(scores, np.cumsum(lengths) - lengths, axis=0)
+        sums = np.add.reduceat(columns[chosen], np.cumsum(lengths) - lengths, axis=0)
         sums -= lengths[:, None] * off
         return np.asarray((sums * counts[:, None]).T @ sums)

@@ -64,7 +64,7 @@ def calibrate_learning_rate(
     Parameters
     ----------
     model : QuasiBayesM, QuasiBayesIV or linear QuasiBayesGMM
-        A QuasiBayesM has ``posterior="gibbs"``; a model of linear moments a normal or flat prior.
+        A QuasiBayesM has ``posterior="gibbs"``. Models of linear moments need their rows.
     alpha : float
         One minus the level; a rate calibrated at one level is not for another.
     method : {"weighted-particles", "smc", "resimulate"}
@@ -90,8 +90,8 @@ def calibrate_learning_rate(
     start : float, optional
         Learning rate to simulate at first; default the information-matching one. Not used by "smc".
     fit_kwds : dict, optional
-        For moments, options of the fit that the rate is for: "quasi_likelihood", which has to be
-        "two-step", "cov_type", "cov_kwds" and "weight_matrix".
+        For moments, options of the fit that the rate is for: "quasi_likelihood", "cov_type",
+        "cov_kwds" and "weight_matrix", with the defaults of ``QuasiBayesIV.fit``.
     recentre : bool
         For moments, whether replications have their mean at the estimate taken off. The rate is
         then right only for moments that hold; without, regions cover the pseudo-true value where
@@ -100,8 +100,8 @@ def calibrate_learning_rate(
         For moments, bytes that the replications of the rows may take at a time; default 2**28.
     rng : int, SeedSequence, BitGenerator, Generator or None
     executor : concurrent.futures.Executor, optional
-        Works on the replications of a loss; those of moments need no sampling. The result does
-        not depend on it.
+        Works on the replications; the result does not depend on it. Moments with a fixed weight
+        and a normal or flat prior need no sampling, and do not use it.
 
     Returns
     -------
@@ -117,8 +117,10 @@ def calibrate_learning_rate(
     -----
     For moments the loss is (n/2) g'Wg with g the mean moment. In each replication first step, W and
     S are computed anew, with a row that is drawn twice counted twice. The rate multiplies this
-    quadratic form alone. Replications are normal laws, so that particles are exact and
-    independent.
+    quadratic form alone; determinant and prior are left as they are. With a fixed weight and a
+    normal or flat prior replications are normal laws, so that particles are exact and independent;
+    else they come from random walks. User-written moments, local projections, absorbed fixed
+    effects and clusters of two ways are refused.
 
     Examples
     --------
@@ -173,6 +175,7 @@ def calibrate_learning_rate(
             memory_limit=MEMORY_LIMIT
             if memory_limit is None
             else whole_number(memory_limit, "memory_limit", minimum=1),
+            executor=executor,
         )
     problem = calibrated.problem
     curve = coverage_curve(problem, region, alpha)

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from qbeconometrics.calibration.moment_problem import MomentProblem
 from qbeconometrics.calibration.replicated_moments import MomentRows, two_step_criteria
+from qbeconometrics.calibration.replications import Bootstrap
+from qbeconometrics.calibration.sampled_moments import SampledMomentProblem
+from qbeconometrics.calibration.updated_moments import (
+    UpdatedCriteria,
+    from_two_step,
+    updated_criteria,
+)
 from qbeconometrics.exceptions import (
+    CalibrationWarning,
     NumericalError,
     OptionError,
     refuse_unknown_keywords,
@@ -21,27 +31,52 @@ from qbeconometrics.models.calibrated_region import Functional, scaled_functiona
 from qbeconometrics.models.calibration_report import Calibrated
 from qbeconometrics.models.fit_options import aligned_weight, check_quasi_likelihood
 from qbeconometrics.models.iv_without_rows import QuasiBayesIVFromMoments
-from qbeconometrics.models.linear_moments import LinearMomentsModel
+from qbeconometrics.models.linear_moments import TYPICAL_EVALUATIONS, LinearMomentsModel
 from qbeconometrics.models.row_weights import Dependence
 from qbeconometrics.moments.basis import MomentBasis
+from qbeconometrics.moments.cost import statistic_numbers
 from qbeconometrics.moments.covariance import CovarianceRule, parse_covariance
-from qbeconometrics.moments.linear import ScaledRows
+from qbeconometrics.moments.linear import scale_rows
 from qbeconometrics.moments.row_covariance import row_covariance
-from qbeconometrics.posterior.quasi_posterior import fixed_covariance, scale_prior
+from qbeconometrics.posterior.propriety import check_propriety
+from qbeconometrics.posterior.quasi_posterior import (
+    build_quasi_posterior,
+    fixed_covariance,
+    scale_prior,
+)
+from qbeconometrics.posterior.resolved_prior import no_prior
 
 FloatArray = NDArray[np.float64]
 
 FIT_OPTIONS = ("quasi_likelihood", "cov_type", "cov_kwds", "weight_matrix")
 # The fewest replications with an estimate that say anything.
 FEWEST = 20
+# Standard errors of two-stage least squares beyond which a minimum counts as running off.
+FARTHEST = 1e3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MomentOptions:
     """Checked options of the fit whose learning rate is asked for."""
 
+    quasi_likelihood: str
     rule: CovarianceRule
-    weight_matrix: ArrayLike | str | None
+    weight_matrix: NDArray[Any] | str | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Minimum:
+    """Where the criterion of the data alone is smallest, and the S that it is weighted by there.
+
+    Attributes
+    ----------
+    point : ndarray, shape (k,)
+        In the scaled coordinates of the model.
+    S : ndarray, shape (m, m)
+    """
+
+    point: FloatArray
+    S: FloatArray
 
 
 def moment_options(model: LinearMomentsModel, fit_kwds: Mapping[str, Any]) -> MomentOptions:
@@ -51,6 +86,8 @@ def moment_options(model: LinearMomentsModel, fit_kwds: Mapping[str, Any]) -> Mo
     ------
     OptionError
         If the quasi-posterior is none whose learning rate can be calibrated; it says what can.
+    ImproperPosteriorError
+        If it has no finite integral.
     """
     refuse_unknown_keywords(fit_kwds, FIT_OPTIONS, "fit_kwds")
     if isinstance(model, QuasiBayesIVFromMoments):
@@ -63,21 +100,12 @@ def moment_options(model: LinearMomentsModel, fit_kwds: Mapping[str, Any]) -> Mo
             "a learning rate is not calibrated with absorbed fixed effects, which would have to "
             "be taken out anew in each replication: take them out before, or write dummies"
         )
-    weight_matrix = fit_kwds.get("weight_matrix")
-    given = fit_kwds.get("quasi_likelihood")
-    name = check_quasi_likelihood(given, weight_matrix if given is not None else None)
-    if name != "two-step":
-        raise OptionError(
-            f"the learning rate of quasi_likelihood={name!r} is not calibrated; that of a fixed "
-            "weight is: fit_kwds={'quasi_likelihood': 'two-step'}, with or without weight_matrix"
-        )
-    if not model.prior.is_normal:
-        raise OptionError(
-            "the learning rate of moments is calibrated under normal and flat priors, under "
-            "which replications have exact draws; other priors need another prior= in the model"
-        )
+    weight = aligned_weight(fit_kwds.get("weight_matrix"), model.instrument_names)
+    name = check_quasi_likelihood(fit_kwds.get("quasi_likelihood"), weight)
     rule = parse_covariance(fit_kwds.get("cov_type", "HC0"), fit_kwds.get("cov_kwds"))
-    return MomentOptions(rule, weight_matrix)
+    m, k = model.instrument.shape[1], model.exog.shape[1]
+    check_propriety(model.prior, quasi_likelihood=name, rule=rule, k=k, m=m)
+    return MomentOptions(name, rule, weight)
 
 
 def calibrated_moments(
@@ -89,91 +117,171 @@ def calibrated_moments(
     functional: Functional | None,
     recentre: bool,
     memory_limit: int,
+    executor: Executor | None,
 ) -> Calibrated:
-    """Return the replications of the two-step quasi-posterior of a model.
+    """Return the replications of the quasi-posterior of a model.
 
     Raises
     ------
     NumericalError
         If S is singular, or nearly no replication has an estimate.
+    OptionError
+        If the statistics of the replications need more memory.
+
+    Warns
+    -----
+    CalibrationWarning
+        If the criterion falls until far from the two-stage least squares estimate.
     """
-    rule = options.rule
+    rule, design = options.rule, model.design
     dependence = model._dependence(rule)
     drawn = bootstrap.draw_like(model, rule, dependence)
     model._refuse_singular_covariance(rule, dependence)
-    statistic, _ = model._moments(rule, dependence, "two-step", "auto", 1)
-    weight = aligned_weight(options.weight_matrix, model.instrument_names)
-    S = fixed_covariance(statistic, rule, weight)
-    n, k, rows = statistic.n, statistic.k, model._rows
-    moment, slope = statistic.cross[:, 0] / n, statistic.cross[:, 1:] / n
-    weighted = np.linalg.solve(S, slope)
-    curvature = n * slope.T @ weighted
-    minimum = np.asarray(np.linalg.solve(slope.T @ weighted, weighted.T @ moment))
-    # x = minimum + inverse y, in which the criterion of the data has curvature one.
-    factor = np.linalg.cholesky((curvature + curvature.T) / 2.0)
-    inverse = np.linalg.inv(factor).T
-    n_params = k + model.design.df_absorbed
+    found = (
+        _two_step_minimum(model, options, dependence)
+        if options.quasi_likelihood == "two-step"
+        else _updated_minimum(model, options, dependence)
+    )
+    S, basis = found.S, _basis_at(model, found)
+    rows = scale_rows(design.endog, design.exog, design.instrument, basis)
+    moments = rows.instrument * rows.residual[:, None]
+    n, k = rows.regressor.shape
     given = MomentRows(
         rows,
         rule,
-        n_params,
-        fixed=None if weight is None else S,
-        subtracted=moment - slope @ minimum if recentre else None,
+        k + design.df_absorbed,
+        fixed=None if options.weight_matrix is None else S,
+        subtracted=moments.mean(axis=0) if recentre else None,
     )
-    found = two_step_criteria(given, drawn, memory_limit)
-    missing = drawn.replications - len(found.minimiser)
-    if drawn.replications - missing < FEWEST:
-        raise NumericalError(
-            f"only {drawn.replications - missing} of {drawn.replications} replications of the "
-            "data have an estimate: instruments, regressors or moments are collinear in the "
-            'others. bootstrap="multiplier" keeps all rows; else use fewer instruments.'
+    weighted = np.linalg.solve(S, rows.instrument.T @ rows.regressor / n)
+    own = _covariance_at_estimate(given, moments, dependence)
+    product = n * weighted.T @ own @ weighted
+    prior = scale_prior(model.prior, basis)
+    values = scaled_functional(
+        functional, region, model.exog_names, basis.centre, basis.regressor_map
+    )
+    problem: MomentProblem | SampledMomentProblem
+    if options.quasi_likelihood == "two-step" and model.prior.is_normal:
+        criteria = two_step_criteria(given, drawn, memory_limit)
+        problem = MomentProblem(
+            criteria.curvature, criteria.minimiser, product, prior.precision, prior.mean, values
         )
-    gradient = slope @ inverse
-    at_estimate = _covariance_at(rows, rule, dependence, n_params, minimum)
-    product = np.linalg.solve(S, gradient)
-    root = model._basis.regressor_map @ inverse
-    estimate = model._basis.to_params(minimum)
-    prior = scale_prior(model.prior, MomentBasis(estimate, root, np.eye(k)))
-    problem = MomentProblem(
-        inverse.T @ found.curvature @ inverse,
-        (found.minimiser - minimum) @ factor,
-        n * product.T @ at_estimate @ product,
-        prior.precision,
-        prior.mean,
-        scaled_functional(functional, region, model.exog_names, estimate, root),
-    )
-    kind = "two-step" if weight is None else "given"
+    else:
+        problem = SampledMomentProblem(
+            _criteria_to_sample(given, drawn, options, memory_limit),
+            product,
+            prior,
+            options.quasi_likelihood == "cue",
+            executor,
+            values,
+        )
     return Calibrated(
         problem,
-        root,
+        basis.regressor_map,
         model.exog_names,
-        loss=f"moments: (n/2) g'Wg, {kind} W, cov_type {rule.cov_type}"
-        + (", recentred" if recentre else ""),
+        loss=_loss_in_words(options, recentre),
         bootstrap=drawn.kind,
         remedy="The inverse of S as weight does not have this trouble."
-        if weight is not None
+        if options.weight_matrix is not None
         else 'region="marginal" calibrates one of them.',
-        missing=missing,
+        missing=_missing(drawn.replications, problem.replications),
     )
 
 
-def _covariance_at(
-    rows: ScaledRows,
-    rule: CovarianceRule,
-    dependence: Dependence | None,
-    n_params: int,
-    point: FloatArray,
+def _two_step_minimum(
+    model: LinearMomentsModel, options: MomentOptions, dependence: Dependence | None
+) -> Minimum:
+    statistic, _ = model._moments(options.rule, dependence, "two-step", "auto", 1)
+    S = fixed_covariance(statistic, options.rule, options.weight_matrix)
+    moment, slope = statistic.cross[:, 0], statistic.cross[:, 1:]
+    weighted = np.linalg.solve(S, slope)
+    return Minimum(np.asarray(np.linalg.solve(slope.T @ weighted, weighted.T @ moment)), S)
+
+
+def _updated_minimum(
+    model: LinearMomentsModel, options: MomentOptions, dependence: Dependence | None
+) -> Minimum:
+    statistic, rows = model._moments(
+        options.rule, dependence, "cue-nodet", "auto", TYPICAL_EVALUATIONS
+    )
+    alone = build_quasi_posterior(
+        statistic,
+        rows,
+        rule=options.rule,
+        quasi_likelihood="cue-nodet",
+        learning_rate=1.0,
+        prior=no_prior(model.design.exog_names),
+    )
+    mode = alone.find_mode()
+    if not mode.converged or np.abs(mode.point).max() > FARTHEST:
+        warnings.warn(
+            "the continuously updated criterion has no minimum near the two-stage least squares "
+            "estimate: what the regions are to cover is where the search ended. Instruments are "
+            "weak; use quasi_likelihood='two-step', or robust_set",
+            CalibrationWarning,
+            stacklevel=4,
+        )
+    root, _ = alone.target.covariance_root(mode.point)
+    return Minimum(mode.point, root @ root.T)
+
+
+def _basis_at(model: LinearMomentsModel, found: Minimum) -> MomentBasis:
+    """Coordinates whose origin is the minimum, in which the criterion has curvature one."""
+    basis, n = model._basis, len(model.design.endog)
+    slope = model._second_order.cross[:, 1:] / n
+    factor = np.linalg.cholesky(n * slope.T @ np.linalg.solve(found.S, slope))
+    return MomentBasis(
+        basis.to_params(found.point),
+        basis.regressor_map @ np.linalg.inv(factor).T,
+        basis.instrument_map,
+    )
+
+
+def _criteria_to_sample(
+    given: MomentRows, drawn: Bootstrap, options: MomentOptions, memory_limit: int
+) -> UpdatedCriteria:
+    if options.quasi_likelihood == "two-step":
+        return from_two_step(two_step_criteria(given, drawn, memory_limit))
+    needed = 8 * drawn.replications * statistic_numbers(given.k, given.m)
+    if needed > memory_limit and given.rule.cov_type != "nonrobust":
+        raise OptionError(
+            f"the statistics of {drawn.replications} replications take {needed / 2**20:.0f} MB, "
+            f"more than memory_limit={memory_limit} bytes: raise it to {needed}, use fewer "
+            "replications, or quasi_likelihood='two-step'"
+        )
+    return updated_criteria(given, drawn, memory_limit)
+
+
+def _missing(replications: int, usable: int) -> int:
+    """Replications without an estimate."""
+    if usable < FEWEST:
+        raise NumericalError(
+            f"only {usable} of {replications} replications of the data have an estimate: "
+            "instruments, regressors or moments are collinear in the others. "
+            'bootstrap="multiplier" keeps all rows; else use fewer instruments.'
+        )
+    return replications - usable
+
+
+def _loss_in_words(options: MomentOptions, recentre: bool) -> str:
+    kind = options.quasi_likelihood if options.weight_matrix is None else "given"
+    recentred = ", recentred" if recentre else ""
+    return f"moments: (n/2) g'Wg, {kind} W, cov_type {options.rule.cov_type}{recentred}"
+
+
+def _covariance_at_estimate(
+    given: MomentRows, moments: FloatArray, dependence: Dependence | None
 ) -> FloatArray:
-    """S (m, m) of the data at a point."""
-    residual = rows.residual - rows.regressor @ point
+    """S (m, m) of the data at the origin, where the moments are (n, m)."""
+    rule, rows = given.rule, given.rows
     if rule.cov_type == "nonrobust":
+        residual = rows.residual
         variance = residual.var() if rule.centered else np.mean(residual**2)
-        return np.asarray(variance * rows.instrument.T @ rows.instrument / len(residual))
-    moments = rows.instrument * residual[:, None]
+        return np.asarray(variance * rows.instrument.T @ rows.instrument / given.n)
     form = row_covariance(
         rule,
-        n=len(residual),
-        n_params=n_params,
+        n=given.n,
+        n_params=given.n_params,
         weights=None if dependence is None else dependence.weights,
     )
     return form(moments, moments.mean(axis=0))

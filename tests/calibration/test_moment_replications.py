@@ -1,20 +1,25 @@
 """Replications of linear moments against data sets written out row by row."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.stats import chi2
 
-from qbeconometrics.calibration import replicated_moments
+from qbeconometrics.calibration import replicated_moments, sampled_moments
 from qbeconometrics.calibration.coverage import Region
 from qbeconometrics.calibration.moment_problem import MomentProblem
 from qbeconometrics.calibration.problem import CoverageCurve
 from qbeconometrics.calibration.replicated_moments import MomentRows, two_step_criteria
 from qbeconometrics.calibration.replications import bootstrap
 from qbeconometrics.calibration.resimulation import resimulated
-from qbeconometrics.calibration.tempering import tempered
+from qbeconometrics.calibration.sampled_moments import SampledMomentProblem
+from qbeconometrics.calibration.tempering import packed_roots, tempered
+from qbeconometrics.calibration.updated_moments import from_two_step, updated_criteria
 from qbeconometrics.calibration.weighted_particles import weighted_particles
 from qbeconometrics.moments.covariance import CovarianceRule
 from qbeconometrics.moments.linear import ScaledRows
+from qbeconometrics.posterior.quasi_posterior import ScaledPrior
 
 N, M, B = 120, 4, 12
 WEIGHT = np.diag([1.0, 2.0, 0.5, 1.0]) + 0.1
@@ -44,15 +49,40 @@ def units_of(drawn, b):
     return [np.arange(s, s + length) % drawn.n for s, length in zip(starts, lengths, strict=True)]
 
 
-def written_out(rows, drawn, b, rule, fixed, subtracted):
-    """Curvature and minimiser of the criterion of one replication, from its rows."""
+def replicated_rows(rows, drawn, b):
+    """Outcome, regressors, instruments and weights of the rows of a replication."""
     weights = drawn.weights(slice(b, b + 1))[0]
     if drawn.kind == "multiplier":
-        y, x, z, w = rows.residual, rows.regressor, rows.instrument, weights
-    else:
-        drawn_rows = np.repeat(np.arange(drawn.n), weights.astype(int))
-        y, x, z = (part[drawn_rows] for part in (rows.residual, rows.regressor, rows.instrument))
-        w = np.ones(len(y))
+        return rows.residual, rows.regressor, rows.instrument, weights
+    chosen = np.repeat(np.arange(drawn.n), weights.astype(int))
+    parts = (part[chosen] for part in (rows.residual, rows.regressor, rows.instrument))
+    return (*parts, np.ones(len(chosen)))
+
+
+def moments_and_covariance(rows, drawn, b, rule, subtracted, point):
+    """Mean moment and S of a replication at a point, from its rows."""
+    y, x, z, w = replicated_rows(rows, drawn, b)
+    n, off = w.sum(), np.zeros(M) if subtracted is None else subtracted
+    residual = y - x @ point
+    scores = z * residual[:, None]
+    mean = w @ scores / n
+    if rule.cov_type == "nonrobust":
+        centre = w @ residual / n if rule.centered else 0.0
+        S = w @ (residual - centre) ** 2 / n * (z * w[:, None]).T @ z / n
+        return mean - off, S
+    taken = mean if rule.centered else off
+    if rule.is_dependent:
+        whole = rows.instrument * (rows.residual - rows.regressor @ point)[:, None]
+        sums = [np.sum(whole[unit] - taken, axis=0) for unit in units_of(drawn, b)]
+        return mean - off, sum(np.outer(s, s) for s in sums) / n
+    scores = scores - taken
+    S = (scores * w[:, None]).T @ scores / n
+    return mean - off, S * (n / (n - 2) if rule.cov_type == "HC1" else 1.0)
+
+
+def written_out(rows, drawn, b, rule, fixed, subtracted):
+    """Curvature and minimiser of the two-step criterion of one replication, from its rows."""
+    y, x, z, w = replicated_rows(rows, drawn, b)
     n, off = w.sum(), np.zeros(M) if subtracted is None else subtracted
 
     def minimiser(weight):
@@ -63,20 +93,8 @@ def written_out(rows, drawn, b, rule, fixed, subtracted):
     if fixed is not None:
         return minimiser(np.linalg.inv(fixed))
     first = minimiser(np.linalg.inv((z * w[:, None]).T @ z / n))[1]
-    residual = y - x @ first
-    if rule.cov_type == "nonrobust":
-        mean = w @ residual / n if rule.centered else 0.0
-        S = w @ (residual - mean) ** 2 / n * (z * w[:, None]).T @ z / n
-        return minimiser(np.linalg.inv(S))
-    if rule.is_dependent:
-        whole = rows.instrument * (rows.residual - rows.regressor @ first)[:, None]
-        mean = w @ (z * residual[:, None]) / n if rule.centered else off
-        sums = [np.sum(whole[unit] - mean, axis=0) for unit in units_of(drawn, b)]
-        return minimiser(np.linalg.inv(sum(np.outer(s, s) for s in sums) / n))
-    scores = z * residual[:, None]
-    scores = scores - (w @ scores / n if rule.centered else off)
-    S = (scores * w[:, None]).T @ scores / n
-    return minimiser(np.linalg.inv(S * (n / (n - 2) if rule.cov_type == "HC1" else 1.0)))
+    S = moments_and_covariance(rows, drawn, b, rule, subtracted, first)[1]
+    return minimiser(np.linalg.inv(S))
 
 
 def distance(kind, rule, fixed=None, subtracted=None, expected_subtracted=None, **options):
@@ -136,14 +154,14 @@ def test_squared_weights_are_caught(monkeypatch):
 
 def test_a_cluster_drawn_twice_is_not_one_of_twice_the_size(monkeypatch):
     counts = type(bootstrap("pairs", 2, 1, np.random.SeedSequence(0))).cluster_counts
-    covariance = replicated_moments._Units.covariance
+    covariance = replicated_moments.Units.covariance
 
     def squared(self, b, *rest):
         with monkeypatch.context() as patch:
             patch.setattr(type(self.drawn), "cluster_counts", lambda d, b: counts(d, b) ** 2)
             return covariance(self, b, *rest)
 
-    monkeypatch.setattr(replicated_moments._Units, "covariance", squared)
+    monkeypatch.setattr(replicated_moments.Units, "covariance", squared)
     assert distance("cluster", CovarianceRule("cluster"), **GROUPS) > 0.05
 
 
@@ -260,3 +278,64 @@ def test_particles_are_the_normal_law(solved):
         np.testing.assert_allclose(np.cov(draws.T) @ precision, np.eye(2), atol=0.04)
     again = precise.simulate(0.7, np.random.SeedSequence(4), 40_000)
     np.testing.assert_array_equal(system.positions, again.positions)
+
+
+NORMAL = ScaledPrior(np.diag([0.5, 2.0]), np.array([1.0, -1.0]), None)
+
+
+@pytest.mark.parametrize("recentre", [False, True], ids=["as it is", "recentred"])
+@pytest.mark.parametrize(("kind", "rule", "options"), CASES)
+def test_updated_criteria_are_those_of_data_sets_written_out(kind, rule, options, recentre):
+    rows, rate = data(), 0.3
+    subtracted = SUBTRACTED if recentre else None
+    drawn = bootstrap(kind, N, B, np.random.SeedSequence(5), **options)
+    given = MomentRows(rows, rule, 2, subtracted=subtracted)
+    problem = SampledMomentProblem(updated_criteria(given, drawn, 2**20), np.eye(2), NORMAL, True)
+    points = np.random.default_rng(0).normal(1.0, 0.5, (3, 2))
+    for b in range(B):
+        target = sampled_moments._target(problem._arrays(b), rate, True)
+        likelihood, prior = target.evaluate(points)
+        losses = sampled_moments._losses(problem._arrays(b), points)
+        n = drawn.weights(slice(b, b + 1)).sum()
+        for i, point in enumerate(points):
+            mean, S = moments_and_covariance(rows, drawn, b, rule, subtracted, point)
+            loss = n / 2 * mean @ np.linalg.solve(S, mean)
+            assert losses[i] == pytest.approx(loss, rel=1e-9)
+            # The rate multiplies the quadratic form and nothing else.
+            assert likelihood[i] == pytest.approx(
+                -rate * loss - np.linalg.slogdet(S)[1] / 2, rel=1e-9
+            )
+            away = point - NORMAL.mean
+            assert prior[i] == pytest.approx(-away @ NORMAL.precision @ away / 2, rel=1e-9)
+
+
+@pytest.mark.parametrize("method", ["walk", "moves"])
+def test_particles_of_a_quadratic_criterion_are_the_normal_law(solved, method):
+    """Random walks and moves, against exact draws."""
+    exact, rate = solved[0], 0.7
+    criteria = from_two_step(replicated_moments.Criteria(exact.curvature, exact.minimiser))
+    sampled = SampledMomentProblem(criteria, np.eye(2), NORMAL, False)
+    np.testing.assert_allclose(sampled.loss_at_estimate, exact.loss_at_estimate, rtol=1e-9)
+    if method == "walk":
+        system = sampled.simulate(rate, np.random.SeedSequence(1), 20_000)
+    else:
+        system = sampled.simulate(rate / 2, np.random.SeedSequence(1), 4_000)
+        system = replace(system, rate=rate)
+        roots = packed_roots(system.positions)
+        for own in np.random.SeedSequence(2).spawn(30):
+            system, acceptance = sampled.move(system, roots, np.full(60, 1.2), own)
+        assert 0.1 < acceptance.mean() < 0.7
+    means, spreads = [], []
+    for b in range(60):
+        precision = rate * exact.curvature[b] + NORMAL.precision
+        pull = rate * exact.curvature[b] @ exact.minimiser[b] + NORMAL.precision @ NORMAL.mean
+        root = np.linalg.cholesky(precision)
+        standard = (system.positions[b] - np.linalg.solve(precision, pull)) @ root
+        means.append(standard.mean(0))
+        spreads.append(np.cov(standard.T))
+        distance = system.positions[b] - exact.minimiser[b]
+        losses = np.einsum("mk,kl,ml->m", distance, exact.curvature[b], distance) / 2
+        np.testing.assert_allclose(system.losses[b], losses, rtol=1e-6, atol=1e-9)
+    # Sixty replications of the same error.
+    np.testing.assert_allclose(np.mean(means, 0), 0.0, atol=0.02)
+    np.testing.assert_allclose(np.mean(spreads, 0), np.eye(2), atol=0.03)

@@ -10,6 +10,7 @@ from scipy.stats import chi2
 import qbeconometrics as qb
 from qbeconometrics.exceptions import (
     CalibrationWarning,
+    ImproperPosteriorError,
     NumericalError,
     OptionError,
     UnknownKeywordError,
@@ -82,8 +83,8 @@ def closed_form(model, recentre, replications, seed):
 
 @pytest.mark.parametrize("recentre", [False, True])
 def test_the_rate_is_that_of_the_closed_form(recentre):
-    model = model_of(invalid=0.4)
-    found = calibrate(model, recentre=recentre, rng=7, particles=50_000)
+    model = model_of(invalid=2.0)
+    found = calibrate(model, recentre=recentre, rng=7, particles=20_000)
     assert found.learning_rate == pytest.approx(closed_form(model, recentre, 60, 7), abs=0.02)
     # Moments that do not hold tell the two apart.
     assert abs(found.learning_rate - closed_form(model, not recentre, 60, 7)) > 0.1
@@ -218,6 +219,74 @@ def test_weighted_rows():
     assert calibrate(weighted, groups="g").status == "converged"
 
 
+WEAK = qb.priors.Normal(0.0, 1e3)
+
+
+@pytest.mark.parametrize("name", ["cue", "cue-nodet"])
+@pytest.mark.parametrize(
+    ("kwds", "kind"),
+    [
+        ({}, "pairs"),
+        ({"cov_type": "nonrobust"}, "pairs"),
+        ({"cov_type": "cluster", "cov_kwds": {"groups": "g"}}, "cluster"),
+        ({"cov_type": "HAC", "cov_kwds": {"maxlags": 3}}, "moving-block"),
+    ],
+)
+def test_continuously_updated_moments(name, kwds, kind):
+    found = calibrate(model_of(prior=WEAK), {"quasi_likelihood": name, **kwds})
+    assert found.bootstrap == kind
+    assert found.status == "converged"
+    assert 0.2 < found.learning_rate < 2.0
+    assert f"{name} W" in found.loss
+
+
+@pytest.mark.parametrize("method", ["weighted-particles", "smc", "resimulate"])
+def test_updated_moments_of_many_rows_need_the_rate_of_two_steps(method):
+    """Both are efficient, so that they differ by a share that vanishes with n."""
+    model = model_of(prior=WEAK, n=3_000)
+    options = {"method": method, "particles": 2_000, "replications": 100, "rng": 4}
+    two_step, updated = (
+        calibrate(model, {"quasi_likelihood": name}, **options) for name in ("two-step", "cue")
+    )
+    assert updated.status == "converged"
+    assert np.log(updated.learning_rate / two_step.learning_rate) == pytest.approx(0.0, abs=0.2)
+
+
+def test_updated_moments_do_not_depend_on_who_computes():
+    model = model_of(prior=WEAK)
+    options = {"quasi_likelihood": "cue"}
+    alone = calibrate(model, options)
+    for kind in (ThreadPoolExecutor, ProcessPoolExecutor):
+        with kind(2) as executor:
+            shared = calibrate(model, options, executor=executor)
+        assert shared.learning_rate == alone.learning_rate
+
+
+def test_fit_calibrates_the_default_quasi_posterior():
+    res = model_of(prior=WEAK).fit(
+        rng=0, draws=4_000, learning_rate="calibrate", calibration_kwds={**FEW, "rng": 3}
+    )
+    assert "cue W" in res.calibration.loss
+    assert res.record.learning_rate == res.calibration.learning_rate
+
+
+def test_student_prior():
+    """With wide scales it is nearly flat; with any, particles are sampled."""
+    wide = calibrate(model_of(prior=qb.priors.StudentT(5.0, 0.0, 1e3)), particles=4_000)
+    flat = calibrate(model_of(), particles=4_000)
+    assert np.log(wide.learning_rate / flat.learning_rate) == pytest.approx(0.0, abs=0.15)
+
+
+def test_a_criterion_without_a_minimum_is_said():
+    rng = np.random.default_rng(12)
+    z, d = rng.standard_normal((60, 3)), rng.standard_normal(60)
+    model = qb.QuasiBayesIV(
+        rng.standard_normal(60), d[:, None], z, prior=qb.priors.Normal(0.0, 1.0)
+    )
+    with pytest.warns(CalibrationWarning, match="no minimum near"):
+        calibrate(model, {"quasi_likelihood": "cue", "cov_type": "nonrobust"})
+
+
 def test_settler_mortality_and_income():
     """Acemoglu, Johnson and Robinson (2001), 64 countries."""
     data = qb.datasets.load("ajr2001").query("baseco == 1")
@@ -235,7 +304,8 @@ def test_settler_mortality_and_income():
 @pytest.mark.parametrize(
     ("options", "fit_kwds", "message"),
     [
-        ({}, {"quasi_likelihood": "cue"}, "quasi_likelihood='cue' is not calibrated"),
+        ({}, {"quasi_likelihood": "el"}, "quasi_likelihood='el'"),
+        ({"memory_limit": 10_000}, {"quasi_likelihood": "cue-nodet"}, "raise it to 96000"),
         ({}, {"cov_type": "HC4"}, "cov_type='HC4'"),
         ({}, {"weight_matrix": np.eye(2)}, r"weight_matrix has shape \(2, 2\)"),
         ({"memory_limit": 0}, {}, "memory_limit=0"),
@@ -268,7 +338,8 @@ def test_settler_mortality_and_income():
     ],
 )
 def test_bad_options_are_named(options, fit_kwds, message):
-    model = model_of(frame=frame_of().assign(h=lambda f: f.index % 20))
+    frame = frame_of().assign(h=lambda f: f.index % 20)
+    model = model_of(frame=frame, prior=qb.priors.Normal(0.0, 10.0))
     with pytest.raises(OptionError, match=message):
         calibrate(model, fit_kwds, **options)
 
@@ -277,8 +348,8 @@ def test_what_cannot_be_calibrated_is_said():
     frame = frame_of()
     with pytest.raises(UnknownKeywordError, match="fit_kwds has no keyword 'sampler'"):
         calibrate(model_of(), {"sampler": "rwm"})
-    with pytest.raises(OptionError, match="normal and flat priors"):
-        calibrate(model_of(prior=qb.priors.StudentT(3.0, 0.0, 1.0)))
+    with pytest.raises(ImproperPosteriorError, match="flat prior"):
+        calibrate(model_of(), {"quasi_likelihood": "cue"})
     absorbed = qb.QuasiBayesIV.from_formula("y ~ [d ~ z1 + z2 + z3]", frame, absorb="g")
     with pytest.raises(OptionError, match="absorbed fixed effects"):
         calibrate(absorbed)
@@ -288,8 +359,6 @@ def test_what_cannot_be_calibrated_is_said():
         calibrate(without_rows)
     with pytest.raises(OptionError, match="a model from moments holds none"):
         without_rows.fit(learning_rate="calibrate", **TWO_STEP)
-    with pytest.raises(OptionError, match="quasi_likelihood='cue' is not calibrated"):
-        model_of(prior=qb.priors.Normal(0, 10)).fit(learning_rate="calibrate")
     with pytest.raises(UnknownKeywordError, match="calibration_kwds has no keyword 'fit_kwds'"):
         model_of().fit(learning_rate="calibrate", calibration_kwds={"fit_kwds": {}}, **TWO_STEP)
     with pytest.raises(OptionError, match="belongs to learning_rate"):
