@@ -52,7 +52,7 @@ FIT_OPTIONS = ("quasi_likelihood", "cov_type", "cov_kwds", "weight_matrix")
 # The fewest replications with an estimate that say anything.
 FEWEST = 20
 # Standard errors of two-stage least squares beyond which a minimum counts as running off.
-FARTHEST = 1e3
+FARTHEST = 100.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -245,8 +245,8 @@ def _criteria_to_sample(
     needed = 8 * drawn.replications * statistic_numbers(given.k, given.m)
     if needed > memory_limit and given.rule.cov_type != "nonrobust":
         raise OptionError(
-            f"the statistics of {drawn.replications} replications take {needed / 2**20:.0f} MB, "
-            f"more than memory_limit={memory_limit} bytes: raise it to {needed}, use fewer "
+            f"the statistics of {drawn.replications} replications take {needed} bytes, "
+            f"more than memory_limit={memory_limit}: raise it to {needed}, use fewer "
             "replications, or quasi_likelihood='two-step'"
         )
     return updated_criteria(given, drawn, memory_limit)
