@@ -47,7 +47,7 @@ class UpdatedCriteria:
 
 def from_two_step(criteria: Criteria) -> UpdatedCriteria:
     """Return quadratic criteria in the same form: k moments whose S is the identity."""
-    roots = np.linalg.cholesky(criteria.curvature).swapaxes(1, 2)
+    roots = np.asarray(np.linalg.cholesky(criteria.curvature).swapaxes(1, 2), dtype=np.float64)
     identity = pack_symmetric(np.eye(roots.shape[1]))
     return UpdatedCriteria(
         np.einsum("bij,bj->bi", roots, criteria.minimiser),

@@ -81,6 +81,7 @@ def closed_form(model, recentre, replications, seed):
     return chi2.ppf(0.95, len(estimate)) / quantile
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recentre", [False, True])
 def test_the_rate_is_that_of_the_closed_form(recentre):
     model = model_of(invalid=2.0)
@@ -240,6 +241,7 @@ def test_continuously_updated_moments(name, kwds, kind):
     assert f"{name} W" in found.loss
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["weighted-particles", "smc", "resimulate"])
 def test_updated_moments_of_many_rows_need_the_rate_of_two_steps(method):
     """Both are efficient, so that they differ by a share that vanishes with n."""
