@@ -48,6 +48,11 @@ def check_learning_rate(value: Any) -> float:
         number = float(value)
         if np.isfinite(number) and number > 0:
             return number
+    if isinstance(value, str) and value == "calibrate":
+        raise OptionError(
+            "learning_rate='calibrate' is for QuasiBayesM and for linear moments, QuasiBayesIV and "
+            "QuasiBayesGMM.from_formula; give a number"
+        )
     raise OptionError(f"learning_rate={value!r} must be a positive number")
 
 

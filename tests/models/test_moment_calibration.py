@@ -369,6 +369,11 @@ def test_what_cannot_be_calibrated_is_said():
         model_of().fit(learning_rate="calibrate", calibration_kwds={"fit_kwds": {}}, **TWO_STEP)
     with pytest.raises(OptionError, match="belongs to learning_rate"):
         model_of().fit(calibration_kwds={}, **TWO_STEP)
+    series = qb.QuasiBayesLP(frame["y"], frame["z1"], horizon=3)
+    with pytest.raises(OptionError, match="not for QuasiBayesLP"):
+        calibrate(series)
+    with pytest.raises(OptionError, match="'calibrate' is for QuasiBayesM and for linear moments"):
+        series.fit(learning_rate="calibrate")
 
 
 def test_too_few_replications():
