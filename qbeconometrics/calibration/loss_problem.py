@@ -89,6 +89,11 @@ class LossProblem:
         """Learning rate of Lyddon, Holmes and Walker (2019, Biometrika 106, 465-478)."""
         return float(np.trace(np.linalg.inv(self.score_product)) / self.n_params)
 
+    @property
+    def typical_rate(self) -> float:
+        """Learning rate to start from."""
+        return self.information_rate
+
     @cached_property
     def loss_at_estimate(self) -> FloatArray:
         """Summed loss of the estimate in each replication (B,)."""

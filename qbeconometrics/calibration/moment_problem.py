@@ -57,6 +57,15 @@ class MomentProblem:
         return float(np.trace(np.linalg.inv(self.score_product)) / self.n_params)
 
     @property
+    def typical_rate(self) -> float:
+        """Rate at which the criterion has at the estimate the mean that its law would give it.
+
+        Gradients of moments on different scales differ by orders of magnitude, of which information
+        matching sees the smallest.
+        """
+        return float(self.n_params / np.trace(self.score_product))
+
+    @property
     def loss_at_estimate(self) -> FloatArray:
         """Criterion of the estimate in each replication (B,), above its minimum."""
         return self._losses(np.zeros((self.replications, 1, self.n_params)))[:, 0]

@@ -26,8 +26,12 @@ class Problem(Protocol):
         """Number of coefficients."""
 
     @property
-    def information_rate(self) -> float:
+    def typical_rate(self) -> float:
         """A closed-form learning rate to start from."""
+
+    @property
+    def information_rate(self) -> float:
+        """Learning rate of Lyddon, Holmes and Walker (2019)."""
 
     def simulate(self, rate: float, seed: np.random.SeedSequence, particles: int) -> ParticleSystem:
         """Draw particles of all replications."""

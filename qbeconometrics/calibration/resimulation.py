@@ -11,7 +11,7 @@ import numpy as np
 from scipy.stats import chi2
 
 from qbeconometrics.calibration.problem import CoverageCurve, Problem, Search
-from qbeconometrics.calibration.weighted_particles import BOUNDS
+from qbeconometrics.calibration.weighted_particles import rate_bounds
 
 # Of steps (1 + t)^-power, or (number of changes of sign)^-power.
 STEP_POWER = 0.51
@@ -49,7 +49,7 @@ def resimulated(
     Search
         `at_bound` is True where it did not converge.
     """
-    lowest, highest = (problem.information_rate * bound for bound in BOUNDS)
+    lowest, highest = rate_bounds(problem)
     quantile = float(chi2.ppf(curve.level, problem.n_params))
     rate, last_error, changes = start, 0.0, 1
     for passes in range(1, most_passes + 1):

@@ -73,6 +73,15 @@ class SampledMomentProblem:
         return float(np.trace(np.linalg.inv(self.score_product)) / self.n_params)
 
     @property
+    def typical_rate(self) -> float:
+        """Rate at which the criterion has at the estimate the mean that its law would give it.
+
+        Gradients of moments on different scales differ by orders of magnitude, of which information
+        matching sees the smallest.
+        """
+        return float(self.n_params / np.trace(self.score_product))
+
+    @property
     def loss_at_estimate(self) -> FloatArray:
         """Criterion of the estimate in each replication (B,)."""
         origin = np.zeros((1, self.n_params))

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from qbeconometrics.calibration.coverage import ParticleSystem, effective_sizes, weights_at
 from qbeconometrics.calibration.problem import CoverageCurve, Problem, Search
-from qbeconometrics.calibration.weighted_particles import BOUNDS, SMALLEST_SHARE, root_within
+from qbeconometrics.calibration.weighted_particles import SMALLEST_SHARE, rate_bounds, root_within
 
 FloatArray = NDArray[np.float64]
 
-# The ladder begins at this share of the information-matching rate, and again lower while the
+# The ladder begins at this share of the typical rate, and again lower while the
 # coverage there is below the level.
 FIRST_SHARE = 0.25
 LOWER = 0.25
@@ -52,9 +52,9 @@ def tempered(
     Search
         Its passes count the first simulations and the steps of the ladder.
     """
-    lowest, highest = (problem.information_rate * bound for bound in BOUNDS)
+    lowest, highest = rate_bounds(problem)
     first, climbing = seed.spawn(2)
-    rate, passes = FIRST_SHARE * problem.information_rate, 1
+    rate, passes = FIRST_SHARE * problem.typical_rate, 1
     system = problem.simulate(rate, first, particles)
     while curve.coverage(system, rate) < curve.level:
         if rate <= lowest:

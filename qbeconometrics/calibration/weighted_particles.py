@@ -26,7 +26,7 @@ HIGHEST_RATIO = 20.0
 MOST_PASSES = 40
 # Of log rates: far below what the bootstrap lets one know.
 TOLERANCE = 2e-3
-# Learning rates looked at, relative to the information-matching one.
+# Learning rates looked at, relative to the closed forms of a problem.
 BOUNDS = (1e-4, 1e4)
 
 
@@ -49,7 +49,7 @@ def weighted_particles(
     particles : int
         Of each replication.
     """
-    lowest, highest = (problem.information_rate * bound for bound in BOUNDS)
+    lowest, highest = rate_bounds(problem)
     rate, too_low, too_high = start, 0.0, np.inf
     for passes in range(1, MOST_PASSES + 1):
         system = problem.simulate(rate, seed, particles)
@@ -67,6 +67,12 @@ def weighted_particles(
         else:
             return Search(system, passes, root_within(curve, system, low, high), False)
     return Search(system, passes, rate, True)
+
+
+def rate_bounds(problem: Problem) -> tuple[float, float]:
+    """Return the lowest and highest rate that are looked at."""
+    closed_forms = (problem.typical_rate, problem.information_rate)
+    return min(closed_forms) * BOUNDS[0], max(closed_forms) * BOUNDS[1]
 
 
 def window(system: ParticleSystem) -> tuple[float, float]:

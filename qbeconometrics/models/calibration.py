@@ -88,7 +88,8 @@ def calibrate_learning_rate(
         Rows a block; required for "moving-block" and "stationary", but with ``cov_type="HAC"``,
         where it is by default the number of lags, or the bandwidth of "andrews", and one.
     start : float, optional
-        Learning rate to simulate at first; default the information-matching one. Not used by "smc".
+        Learning rate to simulate at first; default the information-matching one, for the
+        joint regions of moments the one that matches the mean criterion. Not used by "smc".
     fit_kwds : dict, optional
         For moments, options of the fit that the rate is for: "quasi_likelihood", "cov_type",
         "cov_kwds" and "weight_matrix", with the defaults of ``QuasiBayesIV.fit``.
@@ -179,13 +180,13 @@ def calibrate_learning_rate(
         )
     problem = calibrated.problem
     curve = coverage_curve(problem, region, alpha)
+    # The interval of one coefficient takes a rate like its own; a joint region that of them all.
+    begin = start or (problem.information_rate if region == "marginal" else problem.typical_rate)
     if method == "smc":
         search = tempered(problem, curve, moving, max(100, int(SMC_SHARE * particles)))
     elif method == "resimulate":
-        begin = start or problem.information_rate
         search = resimulated(problem, curve, begin, moving, particles)
     else:
-        begin = start or problem.information_rate
         search = weighted_particles(problem, curve, begin, moving, particles)
     return calibration_report(calibrated, curve, search, method)
 

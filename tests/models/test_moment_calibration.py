@@ -307,6 +307,25 @@ def test_settler_mortality_and_income():
     assert 0.2 < found.learning_rate < 1.0
 
 
+@pytest.mark.parametrize("method", ["weighted-particles", "smc", "resimulate"])
+def test_moments_on_scales_that_differ(method):
+    """Card (1995): identity weight on instruments as they are, of which expersq is in hundreds."""
+    model = qb.QuasiBayesIV.from_formula(
+        "lwage ~ exper + expersq + black + [educ ~ nearc4 + nearc2]",
+        qb.datasets.load("card1995"),
+        prior=qb.priors.Flat(),
+    )
+    weight = {"weight_matrix": "identity"}
+    joint = calibrate(model, weight, method=method)
+    assert joint.status == "converged"
+    # The square of experience rules the region, and schooling hardly moves it.
+    assert joint.learning_rate < 1e-3 * joint.information_rate
+    if method != "smc":
+        own = calibrate(model, weight, method=method, region="marginal", functional="educ")
+        assert own.status == "converged"
+        assert np.log(own.learning_rate / own.implied_rates["educ"]) == pytest.approx(0.0, abs=1.0)
+
+
 @pytest.mark.parametrize(
     ("options", "fit_kwds", "message"),
     [
