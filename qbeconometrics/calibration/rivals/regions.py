@@ -14,7 +14,7 @@ def equal_tailed(draws: FloatArray, alpha: float) -> FloatArray:
 
 
 def loss_region_holds(losses: FloatArray, loss_at_point: float, alpha: float) -> bool:
-    """Return whether the coefficients of smallest loss, of draws with `losses` (M,), hold a point."""
+    """Return whether a point is among the coefficients of smallest loss, of draws' losses (M,)."""
     return bool(loss_at_point <= np.quantile(losses, 1.0 - alpha))
 
 
