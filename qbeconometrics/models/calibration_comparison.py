@@ -183,15 +183,14 @@ def compare_calibrations(
     {'uncalibrated': 0.1, 'location-scale': 0.06}
     """
     refuse_unknown_keywords(unknown, KEYWORDS, "compare_calibrations")
-    _check_model(model)
+    check_gibbs_model(model)
     alpha = check_probability(alpha, "alpha")
     chosen = _check_methods(methods, model)
     at = None if truth is None else _check_truth(truth, list(model.exog_names))
     replications = whole_number(replications, "replications", minimum=20)
     draws = whole_number(draws, "draws", minimum=1_000)
     model.quasi_posterior()  # refuses what is not a law
-    n = len(model.design.endog)
-    problem, root = _problem(model, np.ones((1, n)), "loss", None, None)
+    problem, root = problem_of_the_data(model)
     task = _Task(model, problem, root, alpha, replications, draws, spawn_seeds(rng, 1)[0])
     found: dict[str, _Found] = {}
     notes = []
@@ -206,6 +205,20 @@ def compare_calibrations(
 
 
 KEYWORDS = ("model", "alpha", "truth", "methods", "replications", "draws", "rng")
+
+
+def check_gibbs_model(model: object) -> None:
+    """Raise `OptionError` unless it is a model with the Gibbs posterior of a loss."""
+    if not isinstance(model, LossPosteriors):
+        raise OptionError(
+            f"calibrations are compared for QuasiBayesM, not for {type(model).__name__}"
+        )
+    _check_model(model)
+
+
+def problem_of_the_data(model: LossPosteriors) -> tuple[LossProblem, FloatArray]:
+    """Return the rows as the only replication, and R (k, k) of theta = estimate + R x."""
+    return _problem(model, np.ones((1, len(model.design.endog))), "loss", None, None)
 
 
 def _check_methods(methods: Sequence[str] | None, model: LossPosteriors) -> list[str]:

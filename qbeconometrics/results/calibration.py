@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from qbeconometrics.plots.coverage import plot_coverage
-from qbeconometrics.results.implied_rates import rates_note
+from qbeconometrics.results.implied_rates import LOSS_REMEDY, rates_note
 
 FloatArray = NDArray[np.float64]
 
@@ -76,7 +76,7 @@ class LearningRateCalibration:
     @property
     def one_rate_suffices(self) -> bool:
         """Whether the coefficients' own rates differ by a factor of 2 at most."""
-        return not rates_note(self.implied_rates)
+        return not rates_note(self.implied_rates, LOSS_REMEDY)
 
     def summary(self) -> str:
         """Return the findings as text."""
@@ -100,7 +100,7 @@ class LearningRateCalibration:
         lines.append("=" * WIDTH)
         notes = [self.message] if self.status != "converged" else []
         if not self.one_rate_suffices:
-            notes.append(rates_note(self.implied_rates))
+            notes.append(rates_note(self.implied_rates, LOSS_REMEDY))
         for note in notes:
             lines += textwrap.wrap(note, WIDTH)
         return "\n".join(lines)

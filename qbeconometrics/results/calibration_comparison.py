@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from qbeconometrics.results.implied_rates import rates_note
+from qbeconometrics.results.implied_rates import LOSS_REMEDY, rates_note
 
 WIDTH = 78
 NAME_WIDTH = 22
@@ -119,7 +119,7 @@ class CalibrationComparison:
         if self.covers is not None:
             notes.append("* the interval misses the truth.")
         notes += self.notes
-        note = rates_note(self.implied_rates)
+        note = rates_note(self.implied_rates, LOSS_REMEDY)
         return [*notes, note] if note else notes
 
 

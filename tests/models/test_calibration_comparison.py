@@ -12,7 +12,7 @@ from qbeconometrics.calibration.rivals.sandwich import location_scale
 from qbeconometrics.diagnostics.convergence import quantile_mcse
 from qbeconometrics.exceptions import InputError, NumericalError, OptionError, UnknownKeywordError
 from qbeconometrics.models import calibration_comparison as module
-from qbeconometrics.models.calibration import _problem
+from qbeconometrics.models.calibration_comparison import problem_of_the_data
 
 ALL = module.METHODS
 FAST = ("uncalibrated", "information-matching", "open-faced-sandwich", "location-scale")
@@ -122,16 +122,15 @@ def test_information_matching_approaches_its_limit(tau, sd):
         loss=qb.losses.Quantile(tau),
         posterior="gibbs",
     )
-    found = _problem(model, np.ones((1, n)), "loss", None, None)[0].information_rate
+    found = problem_of_the_data(model)[0].information_rate
     limit = norm.pdf(norm.ppf(tau)) / sd / (tau * (1.0 - tau))
     # Some 2,400 rows lie in the window that estimates the density.
     assert found == pytest.approx(limit, rel=4.0 / np.sqrt(2_400))
 
 
-def intervals_at(rate, task_model, draws=60_000):
+def intervals_at(rate, model, draws=60_000):
     """Ends of the location-scale intervals from draws at a rate, and four Monte Carlo errors."""
-    n = len(task_model.endog)
-    problem, root = _problem(task_model, np.ones((1, n)), "loss", None, None)
+    problem, root = problem_of_the_data(model)
     system = problem.simulate(rate, np.random.SeedSequence(8), draws)
     moved = location_scale(system.positions[0], np.zeros(2), problem.score_product) @ root.T
     return equal_tailed(moved, 0.05), 4.0 * quantile_mcse(moved[None], 0.025)
@@ -148,7 +147,7 @@ def test_location_and_scale_do_not_depend_on_the_rate(loss):
 
 def test_without_the_calibration_the_rate_does_matter():
     model = model_of(n=2_000)
-    problem, _ = _problem(model, np.ones((1, 2_000)), "loss", None, None)
+    problem, _ = problem_of_the_data(model)
     spread = [
         np.std(problem.simulate(rate, np.random.SeedSequence(8), 20_000).positions)
         for rate in (0.1, 1.0, 10.0)

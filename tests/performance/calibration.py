@@ -16,16 +16,19 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 import qbeconometrics as qb
-from qbeconometrics.calibration.replications import bootstrap_weights
+from qbeconometrics.calibration.coverage import Region
+from qbeconometrics.calibration.problem import CoverageCurve
 from qbeconometrics.calibration.resimulation import resimulated
 from qbeconometrics.calibration.tempering import tempered
 from qbeconometrics.calibration.weighted_particles import weighted_particles
-from qbeconometrics.models.calibration import SMC_SHARE, _curve, _problem
+from qbeconometrics.models.calibration import SMC_SHARE
+from qbeconometrics.models.calibration_comparison import problem_of_the_data
 
 N, REPLICATIONS, PARTICLES = 100, 200, 2_000
 START = 1.0
@@ -54,9 +57,9 @@ def replications_of(design, seed):
     model = qb.QuasiBayesM(
         endog, exog, loss=qb.losses.Quantile(0.5), posterior="gibbs", prior=qb.priors.Flat()
     )
-    weights = bootstrap_weights("pairs", N, REPLICATIONS, np.random.SeedSequence(seed))
-    problem, _ = _problem(model, weights, "loss", None, None)
-    return problem, _curve(problem, "loss", 0.05)
+    weights = rng.multinomial(N, np.full(N, 1.0 / N), size=REPLICATIONS).astype(float)
+    problem = replace(problem_of_the_data(model)[0], weights=weights)
+    return problem, CoverageCurve(Region("loss", 0.05, np.zeros(2), problem.loss_at_estimate))
 
 
 def measure(data_sets):
