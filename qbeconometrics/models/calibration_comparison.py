@@ -51,7 +51,7 @@ CHAINS = 4
 # are less correlated.
 Q_SHARE = 5
 Q_LEAST = 1_000
-SAFE_BAYES_PARTICLES = 1_000
+SAFE_BAYES_PARTICLES = 500
 # Draws worth fewer independent ones than this are said to be few.
 FEW = 400
 

@@ -15,6 +15,8 @@ FloatArray = NDArray[np.float64]
 
 # Particles are resampled and moved where their effective number falls below this share.
 SMALLEST_SHARE = 0.5
+# Each time by so many random-walk steps at most: they are moved again soon, when rows have come in.
+MOST_MOVES = 5
 # A loss that is not finite counts as this much.
 LARGEST_LOSS = 1e100
 BISECTIONS = 40
@@ -115,4 +117,4 @@ def _refreshed(
     weights = _normalised(log_weights)[None]
     chosen = systematic(weights, np.random.default_rng(resampling))[0]
     system = ParticleSystem(system.rate, system.positions[:, chosen], system.losses[:, chosen])
-    return moved(problem, system, scales, moving)
+    return moved(problem, system, scales, moving, MOST_MOVES)
