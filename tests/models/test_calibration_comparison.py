@@ -110,6 +110,7 @@ def test_the_same_seed_gives_the_same_table_in_any_company():
         pd.testing.assert_series_equal(alone.lower.loc[method], whole.lower.loc[method])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("tau", "sd"), [(0.5, 2.0), (0.25, 1.0)])
 def test_information_matching_approaches_its_limit(tau, sd):
     """f / (tau (1 - tau)) with the density f at the quantile: .798 and 1.695."""
@@ -165,6 +166,7 @@ def log_cosh(times):
     )
 
 
+@pytest.mark.slow
 def test_the_q_posterior_does_not_know_the_scale_of_the_loss():
     once, thrice = (
         qb.compare_calibrations(
@@ -202,6 +204,7 @@ def test_wages_have_the_robust_errors_of_statsmodels(method):
     assert np.all(np.abs(middle - robust.params) < 0.15 * robust.bse)
 
 
+@pytest.mark.slow
 def test_median_wages():
     """Robust errors of quantile regression, from another window and kernel."""
     model = real_model(qb.losses.Quantile(0.5))
