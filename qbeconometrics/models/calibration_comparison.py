@@ -54,6 +54,7 @@ Q_LEAST = 1_000
 SAFE_BAYES_PARTICLES = 500
 # Draws worth fewer independent ones than this are said to be few.
 FEW = 400
+LARGEST_CONDITION = 1e14
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +137,9 @@ def compare_calibrations(
         - "safe-bayes", following Grünwald and van Ommen (2017, Bayesian Analysis 12, 1069-1103):
           for the squared, logistic and Poisson loss. It is for prediction, and depends on the
           order of the rows;
-        - "open-faced-sandwich", draws at rate 1 moved following Shaby (2014, Journal of
-          Computational and Graphical Statistics 23, 853-876);
-        - "location-scale", draws at rate 1 moved following the abstract of Tamano and Tomo (arXiv
+        - "open-faced-sandwich", draws at the information-matching rate, moved following Shaby
+          (2014, Journal of Computational and Graphical Statistics 23, 853-876);
+        - "location-scale", the same draws, moved following the abstract of Tamano and Tomo (arXiv
           2511.15320);
         - "q-posterior", following Frazier, Drovandi and Kohn (arXiv 2311.15485): ``posterior="q"``.
     replications : int
@@ -191,6 +192,11 @@ def compare_calibrations(
     draws = whole_number(draws, "draws", minimum=1_000)
     model.quasi_posterior()  # refuses what is not a law
     problem, root = problem_of_the_data(model)
+    if not np.linalg.cond(problem.score_product) < LARGEST_CONDITION:
+        raise NumericalError(
+            "the scores of the rows are collinear where the loss is smallest, as with a perfect "
+            "fit: there is no sandwich to compare with"
+        )
     task = _Task(model, problem, root, alpha, replications, draws, spawn_seeds(rng, 1)[0])
     found: dict[str, _Found] = {}
     notes = []
@@ -291,22 +297,25 @@ def _safe_bayes(task: _Task) -> _Found:
     return _at_rate(task, found.rate, note)
 
 
-def _sandwich(task: _Task, adjust: Callable[[FloatArray], FloatArray]) -> _Found:
-    """Draw at rate 1 and adjust in coordinates in which the curvature of the loss is one."""
-    system = task.problem.simulate(1.0, task.walk_seed(), task.draws)
-    return _Found(task.estimate + adjust(system.positions[0]) @ task.root.T)
+def _draws_to_adjust(task: _Task) -> FloatArray:
+    """Draw at a rate that suits the scale of the loss, where the curvature of the loss is one."""
+    rate = task.problem.information_rate
+    return task.problem.simulate(rate, task.walk_seed(), task.draws).positions[0]
 
 
 def _open_faced_sandwich(task: _Task) -> _Found:
+    rate, product = task.problem.information_rate, task.problem.score_product
     k = task.problem.n_params
-    product = task.problem.score_product
-    return _sandwich(task, lambda x: open_faced_sandwich(x, np.zeros(k), np.eye(k), product))
+    adjusted = open_faced_sandwich(
+        _draws_to_adjust(task), np.zeros(k), rate * np.eye(k), rate**2 * product
+    )
+    return _Found(task.estimate + adjusted @ task.root.T)
 
 
 def _location_scale(task: _Task) -> _Found:
-    k = task.problem.n_params
-    product = task.problem.score_product
-    return _sandwich(task, lambda x: location_scale(x, np.zeros(k), product))
+    origin = np.zeros(task.problem.n_params)
+    adjusted = location_scale(_draws_to_adjust(task), origin, task.problem.score_product)
+    return _Found(task.estimate + adjusted @ task.root.T)
 
 
 def _q_posterior(task: _Task) -> _Found:

@@ -302,3 +302,13 @@ def test_models_without_a_learning_rate_are_refused():
         qb.compare_calibrations(qb.QuasiBayesIV(model.endog, model.exog))
     with pytest.raises(OptionError, match='posterior="gibbs"'):
         qb.compare_calibrations(qb.QuasiBayesM(model.endog, model.exog, qb.losses.Squared()))
+
+
+def test_without_a_sandwich_there_is_nothing_to_compare():
+    """One of two groups is fitted perfectly."""
+    first = np.arange(60) < 30
+    endog = np.where(first, np.random.default_rng(0).standard_normal(60), 1.0)
+    exog = np.column_stack([first, ~first]).astype(float)
+    model = qb.QuasiBayesM(endog, exog, qb.losses.Squared(), posterior="gibbs")
+    with pytest.raises(NumericalError, match="there is no sandwich"):
+        qb.compare_calibrations(model, methods=["location-scale"], rng=0, **FEW)

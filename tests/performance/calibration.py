@@ -9,7 +9,7 @@ found, and how many times the passes and seconds of weighted particles (and the 
 the additive searches need: ratios of means, their geometric mean over the designs. Seconds are of
 processor time.
 
-    OPENBLAS_NUM_THREADS=1 python tests/performance/calibration.py [data sets, 20]
+    OPENBLAS_NUM_THREADS=1 python tests/performance/calibration.py [data sets, 20] [results.csv]
 """
 
 from __future__ import annotations
@@ -62,17 +62,17 @@ def replications_of(design, seed):
     return problem, CoverageCurve(Region("loss", 0.05, np.zeros(2), problem.loss_at_estimate))
 
 
-def measure(data_sets):
+def measure(data_sets, path):
     rows = []
-    for design in DESIGNS:
-        for seed in range(data_sets):
+    for seed in range(data_sets):
+        for design in DESIGNS:
             problem, curve = replications_of(design, seed)
             fresh_seed = np.random.SeedSequence([seed, 1])
             for name, search in SEARCHES.items():
                 begun = time.process_time()
                 found = search(problem, curve, np.random.SeedSequence([seed, 0]))
                 seconds = time.process_time() - begun
-                fresh = problem.simulate(found.rate, fresh_seed, 5 * PARTICLES)
+                fresh = problem.simulate(found.rate, fresh_seed, PARTICLES)
                 rows.append(
                     {
                         "design": design,
@@ -84,11 +84,16 @@ def measure(data_sets):
                         "ended": not found.at_bound,
                     }
                 )
+        if path is not None:
+            pd.DataFrame(rows).to_csv(path, index=False)
     return pd.DataFrame(rows)
 
 
-def main(data_sets):
-    rows = measure(data_sets)
+def main(data_sets, path):
+    report(measure(data_sets, path))
+
+
+def report(rows):
     cells = rows.groupby(["design", "search"], sort=False)
     means = cells[["rate", "passes", "seconds", "off by", "ended"]].mean()
     means["worst off by"] = cells["off by"].max()
@@ -106,4 +111,7 @@ def main(data_sets):
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 20)
+    main(
+        int(sys.argv[1]) if len(sys.argv) > 1 else 20,
+        sys.argv[2] if len(sys.argv) > 2 else None,
+    )
