@@ -8,6 +8,7 @@ from importlib.metadata import version
 
 from qbeconometrics import datasets, exceptions, losses, moment_functions, priors
 from qbeconometrics.models.calibration import calibrate_learning_rate
+from qbeconometrics.models.calibration_comparison import compare_calibrations
 from qbeconometrics.models.gmm import QuasiBayesGMM
 from qbeconometrics.models.iv import QuasiBayesIV
 from qbeconometrics.models.lp import QuasiBayesLP
@@ -28,6 +29,7 @@ __all__ = [
     "__version__",
     "calibrate_learning_rate",
     "compare",
+    "compare_calibrations",
     "datasets",
     "exceptions",
     "load",

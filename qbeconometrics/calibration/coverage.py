@@ -62,8 +62,8 @@ class Region:
     value_at_estimate: float = 0.0
 
 
-def weights_at(system: ParticleSystem, rate: float) -> FloatArray:
-    """Return weights (B, M) that sum to one in each replication."""
+def weights_at(system: ParticleSystem, rate: float | FloatArray) -> FloatArray:
+    """Return weights (B, M) that sum to one in each replication; rates may be (B, 1)."""
     log_weights = -(rate - system.rate) * system.losses
     log_weights -= log_weights.max(axis=1)[:, None]
     weights = np.exp(log_weights)
@@ -76,7 +76,10 @@ def effective_sizes(weights: FloatArray) -> FloatArray:
 
 
 def covered(
-    system: ParticleSystem, region: Region, rate: float, values: FloatArray | None = None
+    system: ParticleSystem,
+    region: Region,
+    rate: float | FloatArray,
+    values: FloatArray | None = None,
 ) -> NDArray[np.bool_]:
     """Return whether the region of each replication (B,) covers the estimate.
 
@@ -84,7 +87,7 @@ def covered(
     ----------
     system : ParticleSystem
     region : Region
-    rate : float
+    rate : float or ndarray, shape (B, 1)
     values : ndarray, shape (B, M), optional
         The functional of the particles, for the region "marginal".
     """

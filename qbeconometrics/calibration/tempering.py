@@ -97,9 +97,20 @@ def _climb(
     chosen = systematic(weights, np.random.default_rng(resampling))
     rows = np.arange(len(chosen))[:, None]
     system = ParticleSystem(rate, system.positions[rows, chosen], system.losses[rows, chosen])
+    return moved(problem, system, scales, moving)
+
+
+def moved(
+    problem: Problem,
+    system: ParticleSystem,
+    scales: FloatArray,
+    seed: np.random.SeedSequence,
+    most_moves: int = MOST_MOVES,
+) -> ParticleSystem:
+    """Move particles until they have all but forgotten where they were; `scales` are adapted."""
     roots = packed_roots(system.positions)
     before = system.positions
-    for own in moving.spawn(MOST_MOVES):
+    for own in seed.spawn(most_moves):
         system, acceptance = problem.move(system, roots, scales, own)
         scales[acceptance < ACCEPTANCE[0]] /= RESCALING
         scales[acceptance > ACCEPTANCE[1]] *= RESCALING

@@ -8,15 +8,20 @@ too uneven.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from qbeconometrics.calibration.coverage import (
     ParticleSystem,
+    covered,
     effective_sizes,
     weights_at,
 )
 from qbeconometrics.calibration.problem import CoverageCurve, Problem, Search
+
+FloatArray = NDArray[np.float64]
 
 # Particles are drawn again where the median effective number falls below this share of them,
 SMALLEST_SHARE = 0.5
@@ -101,9 +106,39 @@ def root_within(curve: CoverageCurve, system: ParticleSystem, low: float, high: 
     Coverage falls in steps of one replication; it crosses the level at a step, or holds it for a
     while.
     """
+    if curve.region.kind == "loss":
+        ordered = np.sort(last_covering(curve, system, low, high))[::-1]
+        shares = np.arange(1, len(ordered) + 1) / len(ordered)
+        above, at_least = (
+            float(np.clip(ordered[np.argmax(reached)], low, high))
+            for reached in (shares > curve.level, shares >= curve.level)
+        )
+        return float(np.sqrt(above * at_least))
     above = last_rate(lambda rate: curve.coverage(system, rate) > curve.level, low, high)
     at_least = last_rate(lambda rate: curve.coverage(system, rate) >= curve.level, above, high)
     return float(np.sqrt(above * at_least))
+
+
+def last_covering(
+    curve: CoverageCurve, system: ParticleSystem, low: float, high: float
+) -> FloatArray:
+    """Return the last rate between two at which the loss region of each replication (B,) covers.
+
+    Zero where it does not cover at the lower one, infinity where it does at the higher. Only those
+    that change in between are looked at, since none covers again at a higher rate.
+    """
+    first, last = curve.covered(system, low), curve.covered(system, high)
+    rates = np.where(last, np.inf, 0.0)
+    (changing,) = np.nonzero(first & ~last)
+    part = ParticleSystem(system.rate, system.positions[changing], system.losses[changing])
+    region = replace(curve.region, loss_at_estimate=curve.region.loss_at_estimate[changing])
+    inside, outside = np.full(len(changing), np.log(low)), np.full(len(changing), np.log(high))
+    for _ in range(int(np.ceil(np.log2(max(np.log(high / low) / TOLERANCE, 1.0))))):
+        middle = (inside + outside) / 2.0
+        held = covered(part, region, np.exp(middle)[:, None])
+        inside, outside = np.where(held, middle, inside), np.where(held, outside, middle)
+    rates[changing] = np.exp((inside + outside) / 2.0)
+    return rates
 
 
 def last_rate(holds: Callable[[float], bool], low: float, high: float) -> float:

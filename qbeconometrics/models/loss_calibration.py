@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from concurrent.futures import Executor
+from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from qbeconometrics.calibration.loss_problem import LossProblem
 from qbeconometrics.calibration.replications import Bootstrap
@@ -17,6 +19,9 @@ from qbeconometrics.posterior.gibbs import curvature_surrogate
 from qbeconometrics.posterior.quasi_posterior import scale_prior
 from qbeconometrics.posterior.resolved_prior import no_prior
 from qbeconometrics.posterior.risk_target import RiskTarget
+from qbeconometrics.results.implied_rates import LOSS_REMEDY
+
+FloatArray = NDArray[np.float64]
 
 
 def refuse_q_posterior(model: LossPosteriors) -> None:
@@ -37,6 +42,20 @@ def calibrated_loss(
     executor: Executor | None,
 ) -> Calibrated:
     """Return the replications of the Gibbs posterior of a model."""
+    problem, root = loss_problem(model, drawn.weights(slice(None)))
+    values = scaled_functional(functional, region, model.exog_names, model._estimate[0], root)
+    return Calibrated(
+        replace(problem, executor=executor, functional=values),
+        root,
+        model.exog_names,
+        loss=f"{model.loss.label}: {model.loss.formula}",
+        bootstrap=drawn.kind,
+        remedy=LOSS_REMEDY,
+    )
+
+
+def loss_problem(model: LossPosteriors, weights: FloatArray) -> tuple[LossProblem, FloatArray]:
+    """Return replications by the weights (B, n) of rows, and R (k, k) of theta = estimate + R x."""
     design, k = model.design, model.design.exog.shape[1]
     estimate = model._estimate[0]
     flat = RiskTarget(
@@ -59,15 +78,6 @@ def calibrated_loss(
         np.ascontiguousarray(prior.precision),
         prior.mean,
         tuple(np.ascontiguousarray(part) for part in student),  # type: ignore[arg-type]
-        drawn.weights(slice(None)),
-        executor,
-        scaled_functional(functional, region, model.exog_names, estimate, root),
+        weights,
     )
-    return Calibrated(
-        problem,
-        root,
-        model.exog_names,
-        loss=f"{model.loss.label}: {model.loss.formula}",
-        bootstrap=drawn.kind,
-        remedy='A posterior="q" needs no rate.',
-    )
+    return problem, root

@@ -11,12 +11,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from qbeconometrics.plots.coverage import plot_coverage
+from qbeconometrics.results.implied_rates import rates_note
 
 FloatArray = NDArray[np.float64]
 
 WIDTH = 78
-# A coefficient's own rate may differ by this factor from another's before one rate cannot do.
-LARGEST_RATIO = 2.0
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,7 @@ class LearningRateCalibration:
     @property
     def one_rate_suffices(self) -> bool:
         """Whether the coefficients' own rates differ by a factor of 2 at most."""
-        return bool(self.implied_rates.max() <= LARGEST_RATIO * self.implied_rates.min())
+        return not rates_note(self.implied_rates, self.remedy)
 
     def summary(self) -> str:
         """Return the findings as text."""
@@ -104,11 +103,7 @@ class LearningRateCalibration:
         lines.append("=" * WIDTH)
         notes = [self.message] if self.status != "converged" else []
         if not self.one_rate_suffices:
-            notes.append(
-                "The coefficients ask for rates that differ by more than a factor of "
-                f"{LARGEST_RATIO:g}: one rate calibrates the region named above and not each "
-                f"interval. {self.remedy}"
-            )
+            notes.append(rates_note(self.implied_rates, self.remedy))
         for note in notes:
             lines += textwrap.wrap(note, WIDTH)
         return "\n".join(lines)

@@ -17,7 +17,15 @@ from qbeconometrics.calibration.problem import CoverageCurve
 from qbeconometrics.calibration.replications import bootstrap_weights
 from qbeconometrics.calibration.resimulation import resimulated
 from qbeconometrics.calibration.tempering import systematic, tempered
-from qbeconometrics.calibration.weighted_particles import weighted_particles
+from qbeconometrics.calibration.weighted_particles import (
+    TOLERANCE as LOG_TOLERANCE,
+)
+from qbeconometrics.calibration.weighted_particles import (
+    last_covering,
+    last_rate,
+    root_within,
+    weighted_particles,
+)
 from qbeconometrics.posterior.linear_programs import quantile_regression
 
 REPLICATIONS = 200
@@ -162,6 +170,26 @@ def test_every_search_finds_the_same_rate(problem, curve):
     for search in others:
         assert not search.at_bound
         assert abs(curve.coverage(wanted.system, search.rate) - 0.95) <= TOLERANCE
+
+
+@pytest.mark.parametrize("ends", [(0.3, 3.0), (1.5, 3.0), (0.3, 0.5)])
+def test_the_root_is_that_of_the_whole_curve(problem, curve, ends):
+    """By bisection of the share of all replications; at an end where there is no root."""
+    system = problem.simulate(SIMULATED_AT, np.random.SeedSequence(22), 2_000)
+    above = last_rate(lambda rate: curve.coverage(system, rate) > 0.95, *ends)
+    at_least = last_rate(lambda rate: curve.coverage(system, rate) >= 0.95, *ends)
+    found = root_within(curve, system, *ends)
+    assert abs(np.log(found / np.sqrt(above * at_least))) <= LOG_TOLERANCE
+
+
+def test_each_replication_covers_up_to_its_own_rate(problem, curve):
+    system = problem.simulate(SIMULATED_AT, np.random.SeedSequence(22), 500)
+    rates = last_covering(curve, system, 0.3, 3.0)
+    assert np.isfinite(rates).sum() - (rates == 0.0).sum() > 20
+    for rate in (0.4, 0.9, 2.0):
+        held = curve.covered(system, rate)
+        clear = np.abs(np.log(np.maximum(rates, 1e-9) / rate)) > LOG_TOLERANCE
+        np.testing.assert_array_equal(held[clear], rates[clear] > rate)
 
 
 @pytest.mark.slow

@@ -1,0 +1,1 @@
+"""Other ways to the spread of a generalised posterior, beside calibrated coverage."""
