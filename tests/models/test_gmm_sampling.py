@@ -138,6 +138,9 @@ def test_unusable_points_are_rejected_counted_and_warned_of(sampler):
         res = model.fit(sampler, draws=draws, tune=500, rng=1, progressbar=False)
     assert res.sampler_stats["nonfinite"] > 0.01 * res.sampler_stats["evaluations"]
     assert res.draws[..., 1].max() <= 0.6
+    if sampler == "hmc":
+        # Rejections at the edge must not shrink it: no step would make them fewer.
+        assert res.sampler_stats["step"].min() > 0.1
 
 
 @pytest.mark.parametrize("sampler", ["rwm", "da"])
