@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qbeconometrics import losses
-from qbeconometrics.calibration.coverage import ParticleSystem
+from qbeconometrics.calibration.replicated_walks import ReplicatedWalks
 from qbeconometrics.kernels import _particles
 from qbeconometrics.kernels.reference import particles as reference
 from qbeconometrics.losses import Loss
@@ -38,7 +38,7 @@ NORMAL_SCALE = 2.38  # over sqrt(k), of a random walk on a normal law
 
 
 @dataclass(frozen=True)
-class LossProblem:
+class LossProblem(ReplicatedWalks):
     """Rows, in coordinates x in which the curvature of the summed loss at its minimum is one.
 
     Attributes
@@ -124,61 +124,8 @@ class LossProblem:
             self.student,
         )
 
-    def _for_each(self, work: Callable[..., Any], *columns: Any) -> list[Any]:
-        """Call `work` with the arrays and one element of each column, for each replication."""
-        arrays = (self._arrays(b) for b in range(self.replications))
-        if self.executor is None:
-            return list(map(work, arrays, *columns))
-        return list(self.executor.map(work, arrays, *columns))
-
-    def simulate(self, rate: float, seed: np.random.SeedSequence, particles: int) -> ParticleSystem:
-        """Draw particles by a random walk in each replication."""
-        work = partial(_simulate, rate, particles)
-        found = self._for_each(work, seed.spawn(self.replications))
-        return ParticleSystem(
-            rate, np.stack([one[0] for one in found]), np.stack([one[1] for one in found])
-        )
-
-    def move(
-        self,
-        system: ParticleSystem,
-        roots: FloatArray,
-        scales: FloatArray,
-        seed: np.random.SeedSequence,
-    ) -> tuple[ParticleSystem, FloatArray]:
-        """Move each particle by one random-walk step at the system's rate.
-
-        Parameters
-        ----------
-        system : ParticleSystem
-        roots : ndarray, shape (B, k (k + 1)/2)
-            Of the covariances of the proposals, packed by rows.
-        scales : ndarray, shape (B,)
-        seed : SeedSequence
-
-        Returns
-        -------
-        system : ParticleSystem
-        acceptance : ndarray, shape (B,)
-        """
-        found = self._for_each(
-            partial(_move, system.rate),
-            system.positions,
-            system.losses,
-            roots,
-            scales,
-            seed.spawn(self.replications),
-        )
-        moved = ParticleSystem(
-            system.rate, np.stack([one[0] for one in found]), np.stack([one[1] for one in found])
-        )
-        return moved, np.array([one[2] for one in found])
-
-    def values(self, positions: FloatArray) -> FloatArray:
-        """Return the functional of positions (B, M, k): (B, M)."""
-        assert self.functional is not None
-        flat = self.functional(positions.reshape(-1, self.n_params))
-        return np.asarray(flat, dtype=np.float64).reshape(positions.shape[:2])
+    def _workers(self) -> tuple[Callable[..., Any], Callable[..., Any]]:
+        return _simulate, _move
 
 
 def _rows(arrays: tuple[Any, ...]) -> tuple[Any, Any]:

@@ -10,13 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from qbeconometrics.calibration.coverage import ParticleSystem
+from qbeconometrics.calibration.replicated_walks import ReplicatedWalks
 from qbeconometrics.calibration.updated_moments import UpdatedCriteria
 from qbeconometrics.exceptions import NumericalError
 from qbeconometrics.kernels._linear_moments import LinearMomentTarget
@@ -34,7 +33,7 @@ BURN_IN = 500
 
 
 @dataclass(frozen=True)
-class SampledMomentProblem:
+class SampledMomentProblem(ReplicatedWalks):
     """Criteria in coordinates whose origin is the estimate, with curvature one.
 
     Attributes
@@ -91,45 +90,8 @@ class SampledMomentProblem:
         given = self.criteria
         return given.intercept[b], given.jacobian[b], given.forms[b], self.prior, self.determinant
 
-    def _for_each(self, work: Callable[..., Any], *columns: Any) -> list[Any]:
-        arrays = (self._arrays(b) for b in range(self.replications))
-        if self.executor is None:
-            return list(map(work, arrays, *columns))
-        return list(self.executor.map(work, arrays, *columns))
-
-    def simulate(self, rate: float, seed: np.random.SeedSequence, particles: int) -> ParticleSystem:
-        """Draw particles by a random walk in each replication."""
-        found = self._for_each(partial(_simulate, rate, particles), seed.spawn(self.replications))
-        return ParticleSystem(
-            rate, np.stack([one[0] for one in found]), np.stack([one[1] for one in found])
-        )
-
-    def move(
-        self,
-        system: ParticleSystem,
-        roots: FloatArray,
-        scales: FloatArray,
-        seed: np.random.SeedSequence,
-    ) -> tuple[ParticleSystem, FloatArray]:
-        """Move each particle by one random-walk step; arguments as of `LossProblem.move`."""
-        found = self._for_each(
-            partial(_move, system.rate),
-            system.positions,
-            system.losses,
-            roots,
-            scales,
-            seed.spawn(self.replications),
-        )
-        moved = ParticleSystem(
-            system.rate, np.stack([one[0] for one in found]), np.stack([one[1] for one in found])
-        )
-        return moved, np.array([one[2] for one in found])
-
-    def values(self, positions: FloatArray) -> FloatArray:
-        """Return the functional of positions (B, M, k): (B, M)."""
-        assert self.functional is not None
-        flat = self.functional(positions.reshape(-1, self.n_params))
-        return np.asarray(flat, dtype=np.float64).reshape(positions.shape[:2])
+    def _workers(self) -> tuple[Callable[..., Any], Callable[..., Any]]:
+        return _simulate, _move
 
 
 def _target(arrays: tuple[Any, ...], rate: float, determinant: bool) -> LinearMomentTarget:
