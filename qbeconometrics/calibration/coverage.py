@@ -64,10 +64,12 @@ class Region:
 
 def weights_at(system: ParticleSystem, rate: float | FloatArray) -> FloatArray:
     """Return weights (B, M) that sum to one in each replication; rates may be (B, 1)."""
-    log_weights = -(rate - system.rate) * system.losses
-    log_weights -= log_weights.max(axis=1)[:, None]
-    weights = np.exp(log_weights)
-    return np.asarray(weights / weights.sum(axis=1)[:, None])
+    weights = np.asarray((system.rate - rate) * system.losses)
+    weights -= weights.max(axis=1, keepdims=True)
+    # In place: new arrays of this size cost as much as the arithmetic.
+    np.exp(weights, out=weights)
+    weights /= weights.sum(axis=1, keepdims=True)
+    return weights
 
 
 def effective_sizes(weights: FloatArray) -> FloatArray:

@@ -16,6 +16,7 @@ from qbeconometrics.calibration.replicated_walks import ReplicatedWalks
 from qbeconometrics.kernels import _particles
 from qbeconometrics.kernels.reference import particles as reference
 from qbeconometrics.losses import Loss
+from qbeconometrics.sampling.progress import Progress
 
 FloatArray = NDArray[np.float64]
 
@@ -55,6 +56,8 @@ class LossProblem(ReplicatedWalks):
     executor : Executor, optional
     functional : callable, optional
         Of positions (M, k), for the region "marginal".
+    progress : Progress, optional
+        Told of each replication that is simulated or moved.
     """
 
     loss: Loss
@@ -67,6 +70,7 @@ class LossProblem(ReplicatedWalks):
     weights: FloatArray
     executor: Executor | None = field(default=None, compare=False)
     functional: Callable[[FloatArray], FloatArray] | None = None
+    progress: Progress | None = field(default=None, compare=False)
 
     @property
     def replications(self) -> int:
@@ -79,19 +83,14 @@ class LossProblem(ReplicatedWalks):
         return len(self.columns)
 
     @cached_property
-    def score_product(self) -> FloatArray:
+    def score_product(self) -> FloatArray:  # type: ignore[override]
         """Sum of products of the scores at the estimate (k, k); the curvature is the identity."""
         scores = self.columns * self.loss.score(self.endog, self.offset)
         return np.asarray(scores @ scores.T)
 
     @property
-    def information_rate(self) -> float:
-        """Learning rate of Lyddon, Holmes and Walker (2019, Biometrika 106, 465-478)."""
-        return float(np.trace(np.linalg.inv(self.score_product)) / self.n_params)
-
-    @property
     def typical_rate(self) -> float:
-        """Learning rate to start from."""
+        """The information-matching rate: all coefficients of a loss are of like importance."""
         return self.information_rate
 
     @cached_property

@@ -14,12 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qbeconometrics.calibration.coverage import ParticleSystem
+from qbeconometrics.calibration.replicated_problem import ReplicatedProblem
 
 FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class MomentProblem:
+class MomentProblem(ReplicatedProblem):
     """Criteria in coordinates in which that of the data has minimum zero and curvature one.
 
     Attributes
@@ -50,20 +51,6 @@ class MomentProblem:
     def n_params(self) -> int:
         """Number of coefficients."""
         return self.minimiser.shape[1]
-
-    @property
-    def information_rate(self) -> float:
-        """Learning rate of Lyddon, Holmes and Walker (2019, Biometrika 106, 465-478)."""
-        return float(np.trace(np.linalg.inv(self.score_product)) / self.n_params)
-
-    @property
-    def typical_rate(self) -> float:
-        """Rate at which the criterion has at the estimate the mean that its law would give it.
-
-        Gradients of moments on different scales differ by orders of magnitude, of which information
-        matching sees the smallest.
-        """
-        return float(self.n_params / np.trace(self.score_product))
 
     @property
     def loss_at_estimate(self) -> FloatArray:
@@ -98,12 +85,6 @@ class MomentProblem:
         """Replace the particles by independent draws, which is a move that is always accepted."""
         moved = self.simulate(system.rate, seed, system.losses.shape[1])
         return moved, np.ones(self.replications)
-
-    def values(self, positions: FloatArray) -> FloatArray:
-        """Return the functional of positions (B, M, k): (B, M)."""
-        assert self.functional is not None
-        flat = self.functional(positions.reshape(-1, self.n_params))
-        return np.asarray(flat, dtype=np.float64).reshape(positions.shape[:2])
 
 
 def _streams(seed: np.random.SeedSequence, count: int) -> list[np.random.SeedSequence]:

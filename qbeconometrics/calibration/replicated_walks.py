@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable
 from concurrent.futures import Executor
 from functools import partial
@@ -12,25 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qbeconometrics.calibration.coverage import ParticleSystem
+from qbeconometrics.calibration.replicated_problem import ReplicatedProblem
+from qbeconometrics.sampling.progress import Progress
 
 FloatArray = NDArray[np.float64]
 
 
-class ReplicatedWalks(ABC):
+class ReplicatedWalks(ReplicatedProblem):
     """What problems have in common whose particles are drawn by random walks."""
 
     executor: Executor | None
-    functional: Callable[[FloatArray], FloatArray] | None
-
-    @property
-    @abstractmethod
-    def replications(self) -> int:
-        """Number of replications."""
-
-    @property
-    @abstractmethod
-    def n_params(self) -> int:
-        """Number of coefficients."""
+    progress: Progress | None
 
     @abstractmethod
     def _arrays(self, b: int) -> tuple[Any, ...]:
@@ -43,9 +35,13 @@ class ReplicatedWalks(ABC):
     def _for_each(self, work: Callable[..., Any], *columns: Any) -> list[Any]:
         """Call `work` with the arrays and one element of each column, for each replication."""
         arrays = (self._arrays(b) for b in range(self.replications))
-        if self.executor is None:
-            return list(map(work, arrays, *columns))
-        return list(self.executor.map(work, arrays, *columns))
+        apply = map if self.executor is None else self.executor.map
+        found = []
+        for one in apply(work, arrays, *columns):
+            found.append(one)
+            if self.progress is not None:
+                self.progress.update(1)
+        return found
 
     def simulate(self, rate: float, seed: np.random.SeedSequence, particles: int) -> ParticleSystem:
         """Draw particles by a random walk in each replication."""
@@ -91,9 +87,3 @@ class ReplicatedWalks(ABC):
             system.rate, np.stack([one[0] for one in found]), np.stack([one[1] for one in found])
         )
         return moved, np.array([one[2] for one in found])
-
-    def values(self, positions: FloatArray) -> FloatArray:
-        """Return the functional of positions (B, M, k): (B, M)."""
-        assert self.functional is not None
-        flat = self.functional(positions.reshape(-1, self.n_params))
-        return np.asarray(flat, dtype=np.float64).reshape(positions.shape[:2])

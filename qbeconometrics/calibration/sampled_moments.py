@@ -23,6 +23,7 @@ from qbeconometrics.moments.linear import unpack_symmetric
 from qbeconometrics.posterior.quasi_posterior import ScaledPrior
 from qbeconometrics.posterior.surrogate import normal_surrogate
 from qbeconometrics.sampling.adaptation import acceptance_goal, initial_scale
+from qbeconometrics.sampling.progress import Progress
 from qbeconometrics.sampling.registry import samplers_for
 from qbeconometrics.sampling.samplers import Settings
 from qbeconometrics.sampling.state import new_state, new_tuning
@@ -47,6 +48,8 @@ class SampledMomentProblem(ReplicatedWalks):
     executor : Executor, optional
     functional : callable, optional
         Of positions (M, k), for the region "marginal".
+    progress : Progress, optional
+        Told of each replication that is simulated or moved.
     """
 
     criteria: UpdatedCriteria
@@ -55,6 +58,7 @@ class SampledMomentProblem(ReplicatedWalks):
     determinant: bool
     executor: Executor | None = field(default=None, compare=False)
     functional: Callable[[FloatArray], FloatArray] | None = None
+    progress: Progress | None = field(default=None, compare=False)
 
     @property
     def replications(self) -> int:
@@ -65,20 +69,6 @@ class SampledMomentProblem(ReplicatedWalks):
     def n_params(self) -> int:
         """Number of coefficients."""
         return self.criteria.jacobian.shape[2]
-
-    @property
-    def information_rate(self) -> float:
-        """Learning rate of Lyddon, Holmes and Walker (2019, Biometrika 106, 465-478)."""
-        return float(np.trace(np.linalg.inv(self.score_product)) / self.n_params)
-
-    @property
-    def typical_rate(self) -> float:
-        """Rate at which the criterion has at the estimate the mean that its law would give it.
-
-        Gradients of moments on different scales differ by orders of magnitude, of which information
-        matching sees the smallest.
-        """
-        return float(self.n_params / np.trace(self.score_product))
 
     @property
     def loss_at_estimate(self) -> FloatArray:

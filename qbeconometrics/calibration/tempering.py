@@ -142,9 +142,16 @@ def packed_roots(positions: FloatArray) -> FloatArray:
 
 def correlations(before: FloatArray, after: FloatArray) -> FloatArray:
     """Return the largest correlation over coordinates of particles with where they were (B,)."""
-    a, b = before - before.mean(axis=1)[:, None], after - after.mean(axis=1)[:, None]
-    size = np.sqrt(np.sum(a**2, axis=1) * np.sum(b**2, axis=1))
-    product = np.sum(a * b, axis=1)
+    a, b = _centred(before), _centred(after)
+    size = np.sqrt(np.einsum("bkm,bkm->bk", a, a) * np.einsum("bkm,bkm->bk", b, b))
+    product = np.einsum("bkm,bkm->bk", a, b)
     return np.asarray(
         np.max(np.where(size > 0.0, product / np.where(size > 0, size, 1), 1), axis=1)
     )
+
+
+def _centred(positions: FloatArray) -> FloatArray:
+    """Deviations from the mean (B, k, M), one coordinate after the other: sums are fast so."""
+    ordered = np.ascontiguousarray(positions.swapaxes(1, 2))
+    ordered -= ordered.mean(axis=2, keepdims=True)
+    return ordered

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from qbeconometrics.calibration.coverage import REGIONS
+from qbeconometrics.calibration.loss_problem import LossProblem
 from qbeconometrics.calibration.resimulation import resimulated
+from qbeconometrics.calibration.sampled_moments import SampledMomentProblem
 from qbeconometrics.calibration.tempering import tempered
 from qbeconometrics.calibration.weighted_particles import weighted_particles
 from qbeconometrics.exceptions import OptionError, check_choice, refuse_unknown_keywords
@@ -23,6 +26,7 @@ from qbeconometrics.models.loss_calibration import calibrated_loss, refuse_q_pos
 from qbeconometrics.models.loss_posteriors import LossPosteriors
 from qbeconometrics.models.moment_calibration import calibrated_moments, moment_options
 from qbeconometrics.results.calibration import LearningRateCalibration
+from qbeconometrics.sampling.progress import ProgressDisplay
 from qbeconometrics.sampling.seeds import spawn_seeds
 
 FloatArray = NDArray[np.float64]
@@ -52,6 +56,7 @@ def calibrate_learning_rate(
     memory_limit: int | None = None,
     rng: Any = None,
     executor: Executor | None = None,
+    progressbar: bool | None = None,
     **unknown: Any,
 ) -> LearningRateCalibration:
     """Find the learning rate at which credible regions cover as often as they claim.
@@ -103,6 +108,9 @@ def calibrate_learning_rate(
     executor : concurrent.futures.Executor, optional
         Works on the replications; the result does not depend on it. Moments with a fixed weight
         and a normal or flat prior need no sampling, and do not use it.
+    progressbar : bool, optional
+        Replications done: True always, False never, None where stderr is a terminal and it takes
+        longer than a second.
 
     Returns
     -------
@@ -182,12 +190,15 @@ def calibrate_learning_rate(
     curve = coverage_curve(problem, region, alpha)
     # The interval of one coefficient takes a rate like its own; a joint region that of them all.
     begin = start or (problem.information_rate if region == "marginal" else problem.typical_rate)
-    if method == "smc":
-        search = tempered(problem, curve, moving, max(100, int(SMC_SHARE * particles)))
-    elif method == "resimulate":
-        search = resimulated(problem, curve, begin, moving, particles)
-    else:
-        search = weighted_particles(problem, curve, begin, moving, particles)
+    with ProgressDisplay(None, progressbar, "calibration", unit="replication") as progress:
+        if isinstance(problem, LossProblem | SampledMomentProblem):
+            problem = replace(problem, progress=progress)
+        if method == "smc":
+            search = tempered(problem, curve, moving, max(100, int(SMC_SHARE * particles)))
+        elif method == "resimulate":
+            search = resimulated(problem, curve, begin, moving, particles)
+        else:
+            search = weighted_particles(problem, curve, begin, moving, particles)
     return calibration_report(calibrated, curve, search, method)
 
 
@@ -208,6 +219,7 @@ CALIBRATION_KEYWORDS = (
     "memory_limit",
     "rng",
     "executor",
+    "progressbar",
 )
 
 

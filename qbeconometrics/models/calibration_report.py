@@ -13,6 +13,7 @@ from scipy.stats import chi2
 from qbeconometrics.calibration.coverage import effective_sizes, weights_at
 from qbeconometrics.calibration.problem import CalibratedProblem, CoverageCurve, Search
 from qbeconometrics.calibration.weighted_particles import last_rate, root_within, window
+from qbeconometrics.exceptions import NumericalError
 from qbeconometrics.results.calibration import LearningRateCalibration
 
 FloatArray = NDArray[np.float64]
@@ -20,7 +21,13 @@ FloatArray = NDArray[np.float64]
 # Coverage further than this from the level, at the rate where it crosses it, is a plateau.
 LARGEST_JUMP = 0.025
 CURVE_POINTS = 25
+SEVERAL_ROOTS = (
+    "The coverage falls to the level and rises above it again within the rates that were looked "
+    'at: no rate stands out. Coverage of region="loss" never rises with the rate; use it.'
+)
 BATCHES = 4
+# The fewest replications with an estimate that say anything.
+FEWEST = 20
 # Replications without an estimate are left out; with a larger share of them the rate is not good.
 LARGEST_MISSING_SHARE = 0.05
 
@@ -54,6 +61,22 @@ class Calibrated:
     missing: int = 0
 
 
+def missing_replications(replications: int, usable: int, reason: str) -> int:
+    """Return how many replications have no estimate, for a reason that is said.
+
+    Raises
+    ------
+    NumericalError
+        If too few have one to say anything.
+    """
+    if usable < FEWEST:
+        raise NumericalError(
+            f"only {usable} of {replications} replications of the data have an estimate: {reason} "
+            'in the others. bootstrap="multiplier" keeps all rows; else use fewer columns.'
+        )
+    return replications - usable
+
+
 def calibration_report(
     calibrated: Calibrated, curve: CoverageCurve, search: Search, method: str
 ) -> LearningRateCalibration:
@@ -73,6 +96,8 @@ def calibration_report(
     status, message = _status(
         search, coverage, curve.level, calibrated.missing, problem.replications
     )
+    if status == "converged" and crossings(table["coverage"].to_numpy(), curve.level) > 1:
+        status, message = "several-roots", SEVERAL_ROOTS
     spread = root @ problem.score_product @ root.T
     return LearningRateCalibration(
         learning_rate=search.rate,
@@ -98,14 +123,20 @@ def calibration_report(
     )
 
 
+def crossings(coverage: FloatArray, level: float) -> int:
+    """Return how often a curve (n,) passes through the level."""
+    sides = np.sign(np.round(coverage - level, 12))
+    return int(np.count_nonzero(np.diff(sides[sides != 0.0])))
+
+
 def _status(
     search: Search, coverage: float, level: float, missing: int, replications: int
 ) -> tuple[str, str]:
     if missing > LARGEST_MISSING_SHARE * (missing + replications):
         return "too-few-replications", (
             f"{missing} of {missing + replications} replications of the data have no estimate, "
-            "because regressors, instruments or moments are collinear in them; the coverage of "
-            "the others may mislead. Look for a dummy with few ones, or take a bootstrap with "
+            "because columns are collinear in them, or the outcome separated; the coverage of the "
+            "others may mislead. Look for a dummy with few ones, or take a bootstrap with "
             'positive weights, bootstrap="multiplier".'
         )
     if search.at_bound:

@@ -22,13 +22,12 @@ from qbeconometrics.calibration.updated_moments import (
 )
 from qbeconometrics.exceptions import (
     CalibrationWarning,
-    NumericalError,
     OptionError,
     refuse_unknown_keywords,
 )
 from qbeconometrics.models.bootstrap_arguments import BootstrapArguments
 from qbeconometrics.models.calibrated_region import Functional, scaled_functional
-from qbeconometrics.models.calibration_report import Calibrated
+from qbeconometrics.models.calibration_report import Calibrated, missing_replications
 from qbeconometrics.models.fit_options import aligned_weight, check_quasi_likelihood
 from qbeconometrics.models.iv_without_rows import QuasiBayesIVFromMoments
 from qbeconometrics.models.linear_moments import TYPICAL_EVALUATIONS, LinearMomentsModel
@@ -49,8 +48,6 @@ from qbeconometrics.posterior.resolved_prior import no_prior
 FloatArray = NDArray[np.float64]
 
 FIT_OPTIONS = ("quasi_likelihood", "cov_type", "cov_kwds", "weight_matrix")
-# The fewest replications with an estimate that say anything.
-FEWEST = 20
 # Standard errors of two-stage least squares beyond which a minimum counts as running off.
 FARTHEST = 100.0
 
@@ -184,7 +181,11 @@ def calibrated_moments(
         remedy="The inverse of S as weight does not have this trouble."
         if options.weight_matrix is not None
         else 'region="marginal" calibrates one of them.',
-        missing=_missing(drawn.replications, problem.replications),
+        missing=missing_replications(
+            drawn.replications,
+            problem.replications,
+            "instruments, regressors or moments are collinear",
+        ),
     )
 
 
@@ -250,17 +251,6 @@ def _criteria_to_sample(
             "replications, or quasi_likelihood='two-step'"
         )
     return updated_criteria(given, drawn, memory_limit)
-
-
-def _missing(replications: int, usable: int) -> int:
-    """Replications without an estimate."""
-    if usable < FEWEST:
-        raise NumericalError(
-            f"only {usable} of {replications} replications of the data have an estimate: "
-            "instruments, regressors or moments are collinear in the others. "
-            'bootstrap="multiplier" keeps all rows; else use fewer instruments.'
-        )
-    return replications - usable
 
 
 def _loss_in_words(options: MomentOptions, recentre: bool) -> str:

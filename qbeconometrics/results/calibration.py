@@ -30,7 +30,7 @@ class LearningRateCalibration:
         Standard error that the number of replications leaves.
     coverage : float
         Share of the replications whose region covers the estimate at that rate.
-    status : {"converged", "no-root", "plateau", "too-few-replications"}
+    status : {"converged", "no-root", "plateau", "several-roots", "too-few-replications"}
     message : str
         The status in a sentence.
     alpha : float

@@ -30,6 +30,8 @@ from qbeconometrics.models.calibration import SMC_SHARE
 from qbeconometrics.models.loss_calibration import loss_problem
 
 N, REPLICATIONS, PARTICLES = 100, 200, 2_000
+# Draws of the fresh simulation: its own noise is not what is measured.
+FRESH = 20_000
 START = 1.0
 DESIGNS = {"homo": lambda x: np.full(len(x), 2.0), "het": lambda x: 0.5 + np.abs(x)}
 SEARCHES = {
@@ -71,7 +73,7 @@ def measure(data_sets, path):
                 begun = time.process_time()
                 found = search(problem, curve, np.random.SeedSequence([seed, 0]))
                 seconds = time.process_time() - begun
-                fresh = problem.simulate(found.rate, fresh_seed, PARTICLES)
+                fresh = problem.simulate(found.rate, fresh_seed, FRESH)
                 rows.append(
                     {
                         "design": design,
