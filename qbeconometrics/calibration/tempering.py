@@ -152,6 +152,6 @@ def correlations(before: FloatArray, after: FloatArray) -> FloatArray:
 
 def _centred(positions: FloatArray) -> FloatArray:
     """Deviations from the mean (B, k, M), one coordinate after the other: sums are fast so."""
-    ordered = np.ascontiguousarray(positions.swapaxes(1, 2))
+    ordered = positions.swapaxes(1, 2).copy()
     ordered -= ordered.mean(axis=2, keepdims=True)
     return ordered

@@ -78,8 +78,12 @@ class LearningRateCalibration:
 
     @property
     def one_rate_suffices(self) -> bool:
-        """Whether the coefficients' own rates differ by a factor of 2 at most."""
-        return not rates_note(self.implied_rates, self.remedy)
+        """Whether the coefficients' own rates, and the joint one, are within a factor of 2."""
+        return not self._rates_note()
+
+    def _rates_note(self) -> str:
+        joint = None if self.region == "marginal" else self.learning_rate
+        return rates_note(self.implied_rates, self.remedy, joint)
 
     def summary(self) -> str:
         """Return the findings as text."""
@@ -103,7 +107,7 @@ class LearningRateCalibration:
         lines.append("=" * WIDTH)
         notes = [self.message] if self.status != "converged" else []
         if not self.one_rate_suffices:
-            notes.append(rates_note(self.implied_rates, self.remedy))
+            notes.append(self._rates_note())
         for note in notes:
             lines += textwrap.wrap(note, WIDTH)
         return "\n".join(lines)

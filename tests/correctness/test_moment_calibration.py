@@ -34,4 +34,4 @@ def test_calibrated_regions_cover_the_pseudo_true_value(name):
     else:
         assert abs(found["recentred"] - script.LEVEL) <= SHORT + 3.0 * error
     if script.CASES[name][1] is None:
-        assert found["squared weights in S"] < found["not recentred"] - 3.0 * error
+        assert found["recentred, squared weights in S"] < found["recentred"] - 3.0 * error
