@@ -114,6 +114,22 @@ def test_the_page_on_large_data_runs(tmp_path):
 
 
 @pytest.mark.slow
+def test_the_page_on_learning_rates_runs(tmp_path):
+    text = (TREE / "docs" / "learning_rates.md").read_text(encoding="utf-8")
+    found = re.findall(r"^```python\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
+    printed = run("-W", "error", "-c", "\n".join(found), cwd=tmp_path)
+    assert printed.count("converged") >= 1
+
+
+@pytest.mark.slow
+def test_the_example_of_learning_rates_runs(tmp_path):
+    printed = run("-W", "error", str(TREE / "examples" / "learning_rates.py"), cwd=tmp_path)
+    rows = [line for line in printed.splitlines() if line.endswith(" converged")]
+    assert len(rows) >= 8
+    assert (tmp_path / "learning_rates.png").stat().st_size > 20_000
+
+
+@pytest.mark.slow
 def test_the_example_of_large_data_runs(tmp_path):
     script = str(TREE / "examples" / "large_data.py")
     printed = run("-W", "error", script, "--rows", "300000", cwd=tmp_path)

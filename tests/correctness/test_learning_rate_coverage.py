@@ -5,9 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.stats import norm
+
+import qbeconometrics as qb
 
 SCRIPT = Path(__file__).parent / "learning_rate_coverage.py"
 DATA_SETS = 150
+LIMIT_DATA_SETS = 120
 
 
 def load_script():
@@ -32,6 +36,28 @@ def test_a_calibrated_region_covers(design):
     if design == "het":
         assert found["uncalibrated"] <= 0.88 + allowance(0.88)
         assert found["coverage"] > found["uncalibrated"]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("tau", "sd"), [(0.5, 2.0), (0.25, 1.0)])
+def test_the_rate_of_quantile_regression_approaches_its_limit(tau, sd):
+    """The density of the errors at their quantile, over tau (1 - tau), with errors of one law."""
+    rates = []
+    for seed in range(LIMIT_DATA_SETS):
+        rng = np.random.default_rng([seed, int(100 * tau)])
+        exog = np.column_stack([np.ones(2_000), rng.chisquare(2, 2_000) - 2.0])
+        errors = sd * (rng.standard_normal(2_000) - norm.ppf(tau))
+        model = qb.QuasiBayesM(
+            exog @ [2.0, 1.0] + errors,
+            exog,
+            loss=qb.losses.Quantile(tau),
+            posterior="gibbs",
+            prior=qb.priors.Flat(),
+        )
+        rates.append(qb.calibrate_learning_rate(model, rng=seed).learning_rate)
+    limit = norm.pdf(norm.ppf(tau)) / sd / (tau * (1.0 - tau))
+    error = np.std(rates, ddof=1) / np.sqrt(LIMIT_DATA_SETS)
+    assert abs(np.mean(rates) - limit) <= 3.0 * error
 
 
 def test_the_study_does_what_it_says():
