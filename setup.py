@@ -25,6 +25,8 @@ KERNELS = [
     "_row_products",
 ]
 
+HEADERS = ["_hot_loops", "_risk_loops", "_product_loops"]
+
 # A debug build checks every index; QBECONOMETRICS_SANITIZE=address,undefined instruments the code.
 DEBUG = os.environ.get("QBECONOMETRICS_DEBUG", "") == "1"
 SANITIZE = os.environ.get("QBECONOMETRICS_SANITIZE", "")
@@ -68,7 +70,7 @@ def kernel(name: str) -> Extension:
     return Extension(
         f"qbeconometrics.kernels.{name}",
         [f"qbeconometrics/kernels/{name}.pyx"],
-        depends=[f"qbeconometrics/kernels/{name}.h" for name in ("_hot_loops", "_risk_loops")],
+        depends=[f"qbeconometrics/kernels/{name}.h" for name in HEADERS],
         include_dirs=[numpy.get_include(), "qbeconometrics/kernels"],
         library_dirs=[str(numpy_folder / "random" / "lib")],
         # NumPy's own generators, so that a seeded kernel repeats numpy.random.Generator.

@@ -15,14 +15,15 @@ _REMEDY = "Convert it to numbers first, e.g. with pd.to_numeric or .astype(float
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Table:
-    """A checked copy of one argument.
+    """One argument, checked.
 
     Attributes
     ----------
     role : str
         The argument's name: "endog", "exog" or "instrument".
     values : ndarray, shape (n, k)
-        C-ordered, writable float64 copy; missing values are NaN.
+        C-ordered float64; missing values are NaN. A writable copy unless `read_table` was told
+        otherwise.
     names : tuple of str or None
         Column names from pandas, None for arrays.
     index : pandas.Index or None
@@ -42,8 +43,8 @@ class Table:
         return f"{'Column' if start else 'column'} {name} of {self.role}"
 
 
-def read_table(data: object, role: str) -> Table:
-    """Copy an argument into a `Table`.
+def read_table(data: object, role: str, *, copy: bool = True) -> Table:
+    """Read an argument into a `Table`.
 
     Parameters
     ----------
@@ -51,6 +52,8 @@ def read_table(data: object, role: str) -> Table:
         Numbers or booleans; one-dimensional data are one column.
     role : str
         Name of the argument, for messages.
+    copy : bool
+        Whether an array is copied that could be used as it is.
 
     Raises
     ------
@@ -68,7 +71,7 @@ def read_table(data: object, role: str) -> Table:
     elif isinstance(data, pd.DataFrame):
         table = _from_frame(data, role)
     else:
-        table = Table(role, _from_array(data, role), None, None)
+        table = Table(role, _from_array(data, role, copy=copy), None, None)
     rows, columns = table.values.shape
     if rows == 0:
         raise InputError(f"{role} has zero rows. Check how the sample was selected.")
@@ -108,7 +111,7 @@ def _series_numbers(series: pd.Series, what: str) -> NDArray[np.float64]:
     return series.to_numpy(dtype=np.float64, na_value=np.nan)
 
 
-def _from_array(data: object, role: str) -> NDArray[np.float64]:
+def _from_array(data: object, role: str, *, copy: bool) -> NDArray[np.float64]:
     try:
         array = np.ma.asanyarray(data) if np.ma.isMaskedArray(data) else np.asarray(data)
     except (ValueError, TypeError) as error:
@@ -125,7 +128,10 @@ def _from_array(data: object, role: str) -> NDArray[np.float64]:
         )
     if np.ma.isMaskedArray(array):
         array = np.ma.filled(array.astype(np.float64), np.nan)
-    values = np.array(array, dtype=np.float64, order="C")
+    if copy:
+        values = np.array(array, dtype=np.float64, order="C")
+    else:
+        values = np.require(array, np.float64, ["C", "ALIGNED", "ENSUREARRAY"])
     return values[:, None] if values.ndim == 1 else values
 
 

@@ -168,15 +168,22 @@ def _names_known(table: Table, given: Sequence[str] | None) -> tuple[str, ...] |
 
 def check_shared_names(instrument: Table, exog: Table) -> None:
     """Raise `InputError` if a name in both tables does not stand for the same numbers."""
-    places = {name: position for position, name in enumerate(exog.names or ())}
-    for position, name in enumerate(instrument.names or ()):
-        if name not in places:
-            continue
-        if not _equal(instrument.values[:, position], exog.values[:, places[name]]):
+    for name, theirs, mine in shared_names(instrument, exog):
+        if not _equal(instrument.values[:, theirs], exog.values[:, mine]):
             raise InputError(
                 f"Column {name!r} of {instrument.role} holds other numbers than column {name!r} of "
                 "exog. Rename one of them, or check the order of the rows."
             )
+
+
+def shared_names(instrument: Table, exog: Table) -> list[tuple[str, int, int]]:
+    """Return names in both tables, and their places in each."""
+    places = {name: position for position, name in enumerate(exog.names or ())}
+    return [
+        (name, position, places[name])
+        for position, name in enumerate(instrument.names or ())
+        if name in places
+    ]
 
 
 def _equal_column(
@@ -192,7 +199,8 @@ def _equal(left: NDArray[np.float64], right: NDArray[np.float64]) -> bool:
     # Most pairs differ in the first rows, which spares a pass over the data.
     if not np.array_equal(left[:_PEEK_ROWS], right[:_PEEK_ROWS], equal_nan=True):
         return False
-    return bool(np.array_equal(left, right, equal_nan=True))
+    # Looking for NaN takes long.
+    return bool(np.array_equal(left, right) or np.array_equal(left, right, equal_nan=True))
 
 
 def _is_constant(column: NDArray[np.float64]) -> bool:

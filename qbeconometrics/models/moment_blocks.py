@@ -19,6 +19,7 @@ from qbeconometrics.inputs.block_formula import (
 )
 from qbeconometrics.inputs.columns import Table, read_table
 from qbeconometrics.inputs.compressed_rows import levels_of_cells
+from qbeconometrics.inputs.first_look import first_look
 from qbeconometrics.inputs.formula import RegressorRecipe
 from qbeconometrics.inputs.formula_storage import describe_formula, rebuild_formula
 from qbeconometrics.inputs.groups import read_groups
@@ -206,9 +207,9 @@ class ArrayReader:
         labels = check_rows_belong_together([endog, exog, instrument])
         endog, exog = replace(endog, names=(names.endog,)), replace(exog, names=names.exog)
         instrument = exog if own else replace(instrument, names=names.instrument)
-        if not own:
+        tables, same = first_look(endog, exog, instrument)
+        if not same:
             check_shared_names(instrument, exog)
-        tables = [endog, exog] if own else [endog, exog, instrument]
         refuse_infinite(tables, labels)
         kept = None
         if self.missing == "drop":
@@ -262,13 +263,17 @@ def _tables(block: Any) -> tuple[Table, Table, Table]:
             "A block is (endog, exog) or (endog, exog, instrument) for a statistic without a "
             f"formula, not {type(block).__name__}. Give a formula to read DataFrames."
         )
-    endog, exog = read_table(block[0], "endog"), read_table(block[1], "exog")
+    # Rows are added up and forgotten, so that arrays need not be copied.
+    endog, exog = (
+        read_table(data, role, copy=False)
+        for data, role in zip(block[:2], ("endog", "exog"), strict=True)
+    )
     if endog.values.shape[1] != 1:
         raise InputError(
             f"endog has {endog.values.shape[1]} columns. Give one outcome; regressors go to exog."
         )
     own = len(block) == 2 or block[2] is None or block[2] is block[1]
-    return endog, exog, exog if own else read_table(block[2], "instrument")
+    return endog, exog, exog if own else read_table(block[2], "instrument", copy=False)
 
 
 def cluster_labels(

@@ -179,10 +179,12 @@ def add_rows(sums: Sums, rows: Rows, position: int) -> Sums:
         return sums
     if isinstance(sums, WaitingRows):
         return sums.with_rows(rows, np.arange(position, position + n))
-    return _added(sums, rows, np.arange(position, position + n))
+    return _added(sums, rows, position)
 
 
-def _added(moments: RunningMoments, rows: Rows, positions: NDArray[np.int64]) -> RunningMoments:
+def _added(
+    moments: RunningMoments, rows: Rows, positions: NDArray[np.int64] | int
+) -> RunningMoments:
     moments = settle(moments, rows)
     total = block_sums(rows, moments.basis, with_fourth=moments.fourth is not None)
     added = _with_sums(moments, total, len(rows.endog))

@@ -50,7 +50,7 @@ class Suspects:
         self,
         rows: Rows,
         lengths: FloatArray,
-        positions: NDArray[np.int64],
+        positions: NDArray[np.int64] | int,
         *,
         basis: MomentBasis,
         instrument_product: FloatArray,
@@ -62,7 +62,8 @@ class Suspects:
         rows : Rows
         lengths : ndarray, shape (n,)
             z'z of each row in the basis.
-        positions : ndarray of int, shape (n,)
+        positions : ndarray of int, shape (n,), or int
+            Places in the data; of the first, where the rows lie one after another.
         basis : MomentBasis
         instrument_product : ndarray, shape (m, m)
             In the basis, over all rows, these included.
@@ -70,10 +71,11 @@ class Suspects:
         eigenvalues = np.linalg.eigvalsh(instrument_product)
         smallest = eigenvalues[eigenvalues > UNSEEN * eigenvalues[-1]][:1]
         (found,) = np.nonzero(lengths > HIGH_LEVERAGE * smallest)
+        places = positions + found if isinstance(positions, int) else positions[found]
         joined = Suspects(
             np.concatenate([self.instrument, rows.instrument[found]]),
             np.concatenate([self.others, np.column_stack([rows.endog[found], rows.exog[found]])]),
-            np.concatenate([self.positions, positions[found]]),
+            np.concatenate([self.positions, places]),
             np.empty(0),
         )
         return joined._pruned(basis, instrument_product)

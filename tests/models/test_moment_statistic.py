@@ -199,6 +199,25 @@ def test_sources_give_the_same_statistic(data, whole, tmp_path):
         assert_same_draws(fit(qb.QuasiBayesIV.from_moments(stat)), expected)
 
 
+@pytest.mark.parametrize("rule", [(), ("HAC", {"maxlags": 2}), ("cluster",)])
+@pytest.mark.parametrize("rows", [20, 600])
+def test_blocks_can_be_filled_again(rule, rows):
+    """Arrays are not copied, and nothing is kept of them."""
+    rng = np.random.default_rng(3)
+    exog = np.column_stack([np.ones(rows), rng.standard_normal(rows)])
+    # The last row has leverage, and is kept.
+    exog[-1, 1] = 100.0
+    endog, groups = rng.standard_normal(rows), np.arange(rows) // 5
+    labels = groups if rule == ("cluster",) else None
+    found, expected = qb.LinearMoments(None, *rule), qb.LinearMoments(None, *rule)
+    expected.update((endog.copy(), exog.copy()), groups=labels)
+    found.update((endog, exog), groups=labels)
+    endog[:], exog[:], groups[:] = np.nan, -7.0, 0
+    models = [qb.QuasiBayesIV.from_moments(stat) for stat in (found, expected)]
+    one, two = (model.quasi_posterior().target.arrays for model in models)
+    assert all(np.array_equal(one[key], two[key]) for key in one)
+
+
 def test_clusters_of_arrays(data, whole):
     design = whole.design
     groups = data["age"].to_numpy()

@@ -1,4 +1,4 @@
-"""Products of the entries of rows; the twin of `_row_products`."""
+"""Sums over rows of products of their entries; the twin of `_row_products`."""
 
 from __future__ import annotations
 
@@ -8,31 +8,44 @@ from numpy.typing import NDArray
 FloatArray = NDArray[np.float64]
 
 
-def row_products(
+def sum_row_products(
     endog: FloatArray,
     exog: FloatArray,
     instrument: FloatArray,
-    centre: FloatArray,
-    regressor_map: FloatArray,
+    row_map: FloatArray,
     instrument_map: FloatArray,
-    w: FloatArray,
-    z: FloatArray,
-    w_pairs: FloatArray,
-    z_pairs: FloatArray,
     lengths: FloatArray,
     fourth: FloatArray,
+    cross: FloatArray,
+    instrument_product: FloatArray,
+    row_product: FloatArray,
 ) -> None:
-    """Fill rows in a basis, and the products of their entries; see the kernel."""
-    n, size = len(endog), w.shape[1]
-    for start in range(0, n, size):
-        rows = slice(start, min(n, start + size))
-        piece = rows.stop - start
-        w[0, :piece] = endog[rows] - exog[rows] @ centre
-        w[1:, :piece] = (exog[rows] @ regressor_map).T
-        z[:, :piece] = (instrument[rows] @ instrument_map).T
-        for columns, pairs in ((w, w_pairs), (z, z_pairs)):
-            row, column = np.tril_indices(len(columns))
-            pairs[:, :piece] = columns[row, :piece] * columns[column, :piece]
-        lengths[rows] = np.sum(z[:, :piece] ** 2, axis=0)
-        if fourth.size:
-            fourth += w_pairs[:, :piece] @ z_pairs[:, :piece].T
+    """Add the products of entries of rows; see the kernel."""
+    w = np.column_stack([endog, exog]) @ row_map
+    z = instrument @ instrument_map
+    w_pairs, z_pairs = (_pairs(columns) for columns in (w, z))
+    lengths[:] = np.sum(z**2, axis=1)
+    if fourth.size:
+        fourth += w_pairs.T @ z_pairs
+    ones = np.ones(len(endog))
+    cross += np.column_stack([ones, z]).T @ np.column_stack([ones, w])
+    instrument_product += z_pairs.sum(axis=0)
+    row_product += w_pairs.sum(axis=0)
+
+
+def compare_columns(
+    left: FloatArray,
+    right: FloatArray,
+    pairs: NDArray[np.int64],
+    left_squares: FloatArray,
+    right_squares: FloatArray,
+) -> bool:
+    """Add up squares, and compare columns; see the kernel."""
+    left_squares[:] = np.sum(left**2, axis=0)
+    right_squares[:] = np.sum(right**2, axis=0)
+    return all(np.array_equal(left[:, first], right[:, second]) for first, second in pairs)
+
+
+def _pairs(columns: FloatArray) -> FloatArray:
+    row, column = np.tril_indices(columns.shape[1])
+    return columns[:, row] * columns[:, column]
