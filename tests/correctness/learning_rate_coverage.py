@@ -1,15 +1,19 @@
 """Frequentist coverage of Gibbs posteriors of median regression, calibrated and not.
 
-Usage: ``python learning_rate_coverage.py [data sets] [results.csv]``. Prints, for two designs and
-two numbers of rows, the share of data sets whose nominal 95 % joint loss region, and interval of
-the slope, covers the truth. Every data set costs a calibration by 200 replications; on one core
-1,000 of each of the four cells take some forty minutes. Cells take turns, and with a second
-argument each data set becomes a line of that file as it is done, so that a run that is stopped can
-be read, and one started anew goes on where the last one stopped. Also `coverage`, which the long
-tests call.
+Usage: ``python learning_rate_coverage.py [data sets] [results.csv] [processes]``. Prints, for two
+designs and two numbers of rows, the share of data sets whose nominal 95 % joint loss region, and
+interval of the slope, covers the truth. Every data set costs a calibration by 200 replications; on
+one core 1,000 of each of the four cells take some forty minutes. Cells take turns, and with a
+second argument each data set becomes a line of that file as it is done, so that a run that is
+stopped can be read, and one started anew goes on where the last one stopped. A data set depends on
+its seed alone, so that any number of processes gives the same table. Also `coverage`, which the
+long tests call.
 """
 
 import sys
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -71,25 +75,25 @@ def table(rows):
     return found
 
 
-def coverage(design, n, data_sets, methods=METHODS, **options):
-    """The table of one cell."""
-    rows = [one_data_set(design, n, seed, methods, **options) for seed in range(data_sets)]
+def coverage(design, n, data_sets, methods=METHODS, executor=None, **options):
+    """The table of one cell; data sets are shared out by a `concurrent.futures.Executor`."""
+    study = partial(one_data_set, design, n, methods=methods, **options)
+    rows = (map if executor is None else executor.map)(study, range(data_sets))
     return table(pd.concat(rows)).loc[design, n]
 
 
-def main(data_sets, path):
+def main(data_sets, path, processes):
     done, rows = set(), []
     if path is not None and path.exists():
         rows.append(pd.read_csv(path))
         done = set(rows[0][["design", "n", "seed"]].itertuples(index=False, name=None))
-    for seed in range(data_sets):
-        for n in ROWS:
-            for design in DESIGNS:
-                if (design, n, seed) in done:
-                    continue
-                rows.append(one_data_set(design, n, seed))
-                if path is not None:
-                    rows[-1].to_csv(path, mode="a", header=not path.exists(), index=False)
+    cells = [(design, n, seed) for seed in range(data_sets) for n in ROWS for design in DESIGNS]
+    cells = [cell for cell in cells if cell not in done]
+    with ProcessPoolExecutor(processes) if processes > 1 else nullcontext() as pool:
+        for found in (pool.map if pool else map)(one_data_set, *zip(*cells, strict=True)):
+            rows.append(found)
+            if path is not None:
+                found.to_csv(path, mode="a", header=not path.exists(), index=False)
     print(table(pd.concat(rows)).round(3).to_string())
 
 
@@ -97,4 +101,5 @@ if __name__ == "__main__":
     main(
         int(sys.argv[1]) if len(sys.argv) > 1 else 1_000,
         Path(sys.argv[2]) if len(sys.argv) > 2 else None,
+        int(sys.argv[3]) if len(sys.argv) > 3 else 1,
     )
