@@ -7,6 +7,7 @@ column.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -186,10 +187,10 @@ def learn_formula(formula: str, frames: Frames, env: Any, missing: str) -> Block
         factors = unique_factors(outcome, sides)
         sample = Sample()
         kept_env = environment_for_kept_rows(factors, env, sample)
-        first = next(frames(), None)
-        if first is None:
+        blocks = list(itertools.islice(frames(), 1))
+        if not blocks:
             raise InputError("There is no block of data to learn the columns of the formula from.")
-        first = as_frame(first)
+        first = as_frame(blocks[0])
         refuse_unknown_names(factors, first, env)
         _refuse_terms_across_rows(factors, first, env)
         infos = _designs(sides, factors, frames, env, kept_env, sample, missing)

@@ -14,7 +14,8 @@ from .rank import dependent_columns
 from .refusals import NamedDesign, refuse_perfect_fit
 from .spans import Coordinates, constant_combination, means_and_sds, outside_span, triangle_of
 
-# An outcome of which less than this share of its length varies is a constant.
+# An outcome of which less than this share of its length varies is a constant, and one that is
+# no further from a column is that column.
 CONSTANT_SHARE = 1e-9
 
 
@@ -66,6 +67,8 @@ def design_without_rows(
             "explain. Check which column was meant."
         )
     for table, values in columns:
+        _refuse_endog(design, table, values)
+    for table, values in columns:
         _refuse_dependent(table, values, remark)
     constant = constant_combination(coordinates)
     endogenous, excluded = classify_regressors(design, constant)
@@ -97,6 +100,17 @@ def design_without_rows(
 
 def _table(role: str, names: Sequence[str]) -> Table:
     return Table(role, np.empty((0, len(names))), tuple(names), None)
+
+
+def _refuse_endog(design: NamedDesign, table: Table, values: np.ndarray) -> None:
+    assert table.names is not None
+    outcome = design.coordinates.endog
+    apart = np.linalg.norm(values - outcome[:, None], axis=0)
+    for position in np.flatnonzero(apart <= CONSTANT_SHARE * np.linalg.norm(outcome)):
+        raise InputError(
+            f"{design.endog.describe(0)} is also in {table.role}, as column "
+            f"{table.names[position]!r}. Remove it from {table.role}."
+        )
 
 
 def _refuse_dependent(table: Table, values: np.ndarray, remark: str) -> None:

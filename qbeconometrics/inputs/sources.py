@@ -84,7 +84,7 @@ def block_length(block: Any) -> int:
     if isinstance(block, dict):
         block = list(block.values())
     if isinstance(block, Sequence) and not isinstance(block, str) and len(block):
-        return len(block[0]) if np.ndim(block[0]) else 0
+        return len(block[0]) if np.ndim(block[0]) else 1
     return 1
 
 

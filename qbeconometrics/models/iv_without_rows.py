@@ -188,11 +188,11 @@ class QuasiBayesIVFromMoments(QuasiBayesIV):
 
     # -- what the base class asks of its rows --------------------------------------------------
 
-    def _own(
-        self, cov_type: str | None, cov_kwds: Mapping[str, Any] | None
-    ) -> tuple[str, Mapping[str, Any] | None]:
+    def _own(self, cov_type: str | None, cov_kwds: Any) -> tuple[str, Mapping[str, Any] | None]:
         """Fill in the covariance of the statistic."""
         mine = self.statistic.rule
+        if not isinstance(cov_kwds, (Mapping, type(None))):
+            return cov_type or mine.cov_type, cov_kwds  # refused where it is read
         kwds = stored_keywords(mine)
         if cov_type is None:
             return mine.cov_type, {**kwds, **(cov_kwds or {}), **_groups_word(mine)}

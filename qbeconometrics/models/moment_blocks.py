@@ -208,18 +208,20 @@ class ArrayReader:
         endog, exog = replace(endog, names=(names.endog,)), replace(exog, names=names.exog)
         instrument = exog if own else replace(instrument, names=names.instrument)
         tables, same = first_look(endog, exog, instrument)
-        if not same:
-            check_shared_names(instrument, exog)
         refuse_infinite(tables, labels)
         kept = None
         if self.missing == "drop":
             kept = complete_rows(tables)
         else:
             refuse_missing(tables, labels)
-        arrays = [endog.values[:, 0], exog.values, instrument.values]
         if kept is not None:
-            arrays = [values[kept] for values in arrays]
+            endog, exog, instrument = (
+                replace(table, values=table.values[kept]) for table in (endog, exog, instrument)
+            )
             labels = labels[kept] if labels is not None else None
+        if not same:
+            check_shared_names(instrument, exog)
+        arrays = [endog.values[:, 0], exog.values, instrument.values]
         clusters = cluster_labels(groups, labels, kept, len(arrays[0]), None)
         return ReadBlock(Rows(arrays[0], arrays[1], arrays[2], clusters), labels, kept)
 

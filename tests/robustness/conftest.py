@@ -6,6 +6,7 @@ A new model class costs one line in `DRIVERS`.
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -26,6 +27,7 @@ class Driver:
     instruments: bool = True
     moments: bool = True
     series: bool = False
+    sums: bool = False
 
     @property
     def formula(self):
@@ -65,8 +67,22 @@ def projected_formula(formula, data, **others):
     return qb.QuasiBayesLP.from_formula(formula, data, horizon=2, **others)
 
 
+def added_up(statistic, block, prior=None, **others):
+    """A model of sums over a block: the options of the rows are the statistic's."""
+    return qb.QuasiBayesIV.from_moments(statistic(**others).update(block), prior=prior)
+
+
+def summed(endog, exog, instrument=None, **others):
+    return added_up(qb.LinearMoments, (endog, exog, instrument), **others)
+
+
+def summed_formula(formula, data, **others):
+    return added_up(partial(qb.LinearMoments, formula), data, **others)
+
+
 DRIVERS = [
     Driver("QuasiBayesIV", qb.QuasiBayesIV, qb.QuasiBayesIV.from_formula),
+    Driver("QuasiBayesIV.from_moments", summed, summed_formula, sums=True),
     without_instruments("QuasiBayesM squared", loss=qb.losses.Squared()),
     without_instruments("QuasiBayesM Huber", loss=qb.losses.Huber(2.0)),
     without_instruments(
@@ -87,6 +103,12 @@ ABOUT_ROWS = (
     "constant", "zero column", "perfect fit", "endog in", "endog's name", "instruments",
     "more columns", "sampler_kwds", "cluster", "options2",
 )  # fmt: skip
+# What sums of rows answer in words of their own, or later, is asked in test_bad_blocks.py.
+ABOUT_SINGLE_ROWS = (
+    "cov_type None", "HAC lags", "cluster column", "two clusters", "zero rows", "duplicate columns",
+    "multiple", "second constant", "constant endog", "frames_without_rows", "all_rows_missing",
+    "array_columns_are_named", "bad_columns_behind",
+)  # fmt: skip
 ABOUT_MOMENTS = ("cov_type", "cov_kwds", "HAC", "cluster", "weight", "quasi_likelihood", "improper")
 
 
@@ -100,6 +122,7 @@ def pytest_collection_modifyitems(config, items):
         words = () if driver.instruments else ABOUT_INSTRUMENTS
         words += () if driver.moments else ABOUT_MOMENTS
         words += ABOUT_ROWS if driver.series else ()
+        words += ABOUT_SINGLE_ROWS if driver.sums else ()
         return any(word in item.name for word in words)
 
     left_out = [item for item in items if is_left_out(item)]
