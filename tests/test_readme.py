@@ -133,7 +133,8 @@ def test_the_example_of_learning_rates_runs(tmp_path):
 def test_the_example_of_large_data_runs(tmp_path):
     script = str(TREE / "examples" / "large_data.py")
     printed = run("-W", "error", script, "--rows", "300000", cwd=tmp_path)
-    assert "300,000 rows: " in printed
+    assert "300,000 rows in " in printed
+    assert float(re.search(r"peak memory (\S+) GB", printed)[1]) < 1.0
     distance = re.search(r"from the truth: (\S+) posterior sds", printed)[1]
     assert float(distance) < 4.0
 

@@ -199,6 +199,16 @@ def test_sources_give_the_same_statistic(data, whole, tmp_path):
         assert_same_draws(fit(qb.QuasiBayesIV.from_moments(stat)), expected)
 
 
+def test_progress_is_shown_in_rows(data, capsys):
+    stat = qb.LinearMoments(FORMULA)
+    stat.update_from(data, block_rows=700, progressbar=True)
+    shown = capsys.readouterr().err
+    assert "moments: 100%" in shown
+    assert "3.01k/3.01k" in shown
+    stat.update_from(iter([data[:1500], data[1500:]]), progressbar=False)
+    assert capsys.readouterr().err == ""
+
+
 @pytest.mark.parametrize("rule", [(), ("HAC", {"maxlags": 2}), ("cluster",)])
 @pytest.mark.parametrize("rows", [20, 600])
 def test_blocks_can_be_filled_again(rule, rows):
