@@ -24,7 +24,12 @@ from qbeconometrics.models.fit_options import check_learning_rate, whole_number
 from qbeconometrics.models.linear_moments import LinearMomentsModel
 from qbeconometrics.models.loss_calibration import calibrated_loss, refuse_q_posterior
 from qbeconometrics.models.loss_posteriors import LossPosteriors
+from qbeconometrics.models.lp_model import ProjectionModel
 from qbeconometrics.models.moment_calibration import calibrated_moments, moment_options
+from qbeconometrics.models.projection_calibration import (
+    calibrated_projections,
+    projection_options,
+)
 from qbeconometrics.results.calibration import LearningRateCalibration
 from qbeconometrics.sampling.progress import ProgressDisplay
 from qbeconometrics.sampling.seeds import spawn_seeds
@@ -40,7 +45,7 @@ MEMORY_LIMIT = 2**28
 
 
 def calibrate_learning_rate(
-    model: LinearMomentsModel,
+    model: LinearMomentsModel | ProjectionModel,
     alpha: float = 0.05,
     method: str = "weighted-particles",
     region: str = "loss",
@@ -174,18 +179,30 @@ def calibrate_learning_rate(
             executor=executor,
         )
     else:
-        calibrated = calibrated_moments(
-            model,
-            moment_options(model, fit_kwds or {}),
-            bootstraps,
-            region=region,
-            functional=functional,
-            recentre=recentre,
-            memory_limit=MEMORY_LIMIT
-            if memory_limit is None
-            else whole_number(memory_limit, "memory_limit", minimum=1),
-            executor=executor,
-        )
+        limit = MEMORY_LIMIT
+        if memory_limit is not None:
+            limit = whole_number(memory_limit, "memory_limit", minimum=1)
+        if isinstance(model, ProjectionModel):
+            calibrated = calibrated_projections(
+                model,
+                projection_options(model, fit_kwds or {}),
+                bootstraps,
+                region=region,
+                functional=functional,
+                recentre=recentre,
+                memory_limit=limit,
+            )
+        else:
+            calibrated = calibrated_moments(
+                model,
+                moment_options(model, fit_kwds or {}),
+                bootstraps,
+                region=region,
+                functional=functional,
+                recentre=recentre,
+                memory_limit=limit,
+                executor=executor,
+            )
     problem = calibrated.problem
     curve = coverage_curve(problem, region, alpha)
     # The interval of one coefficient takes a rate like its own; a joint region that of them all.
@@ -224,9 +241,9 @@ CALIBRATION_KEYWORDS = (
 
 
 def _check_model(model: object) -> None:
-    if not isinstance(model, LinearMomentsModel):
+    if not isinstance(model, (LinearMomentsModel, ProjectionModel)):
         raise OptionError(
-            "a learning rate is calibrated for QuasiBayesM, QuasiBayesIV and "
+            "a learning rate is calibrated for QuasiBayesM, QuasiBayesIV, QuasiBayesLP and "
             f"QuasiBayesGMM.from_formula, not for {type(model).__name__}"
         )
 
