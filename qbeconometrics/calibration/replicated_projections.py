@@ -1,10 +1,10 @@
 """Two-step criteria of bootstrap replications of local projections.
 
 What is drawn are rows of the stacked sample: row t stands for the regressions of all responses and
-horizons. In each replication the controls are partialled out of the rows that were drawn, regression
-by regression, and first step and weight are computed anew. A row that is drawn w times counts w
-times in S, not w squared; under "HAC" S is the mean product of sums over the blocks that were drawn
-(Goetze and Kunsch 1996, Annals of Statistics 24, 1914-1933).
+horizons. In each replication the controls are partialled out of the rows that were drawn,
+regression by regression, and first step and weight are computed anew. A row that is drawn w times
+counts w times in S, not w squared; under "HAC" S is the mean product of sums over the blocks that
+were drawn (Goetze and Kunsch 1996, Annals of Statistics 24, 1914-1933).
 """
 
 from __future__ import annotations
@@ -215,9 +215,7 @@ def _partialled_out(
     return np.asarray(left)
 
 
-def _first_step(
-    z: FloatArray, x: FloatArray, y: FloatArray, off: FloatArray
-) -> FloatArray | None:
+def _first_step(z: FloatArray, x: FloatArray, y: FloatArray, off: FloatArray) -> FloatArray | None:
     """Two-stage least squares (p, blocks) of each column of y, with `off` (blocks, L) off z'y."""
     basis, triangle = np.linalg.qr(z)
     if not np.all(np.abs(np.diag(triangle)) > SINGULAR * np.linalg.norm(z, axis=0)):

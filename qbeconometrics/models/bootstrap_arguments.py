@@ -134,7 +134,7 @@ class BootstrapArguments:
 
 
 def lags_in_use(options: Mapping[str, Any]) -> int:
-    """Return the number of lags of a covariance, or its bandwidth, from the record of its options."""
+    """Return the number of lags, or the bandwidth, from the options of a covariance."""
     lags = options["maxlags"]
     return lags if isinstance(lags, int) else int(np.ceil(options["bandwidth"]))
 

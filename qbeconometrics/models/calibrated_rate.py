@@ -63,7 +63,9 @@ def settled_rate(
     given = dict(calibration_kwds or {})
     known = [word for word in CALIBRATION_KEYWORDS if word not in ("model", "fit_kwds")]
     refuse_unknown_keywords(given, known, "calibration_kwds")
-    found = calibrate_learning_rate(model, **{"rng": rng, "alpha": alpha, **given}, fit_kwds=fit_kwds)
+    found = calibrate_learning_rate(
+        model, **{"rng": rng, "alpha": alpha, **given}, fit_kwds=fit_kwds
+    )
     if found.status != "converged":
         warnings.warn(found.message, CalibrationWarning, stacklevel=4)
     return found.learning_rate, found

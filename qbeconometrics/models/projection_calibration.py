@@ -28,6 +28,10 @@ from qbeconometrics.posterior.smoothing import fixed_prior_rows
 
 FloatArray = NDArray[np.float64]
 
+# Blocks for each moment: with fewer, S of a replication is so noisy that its inverse is on average
+# more than twice too large.
+FEWEST_BLOCKS = 2
+
 FIT_OPTIONS = ("quasi_likelihood", "cov_type", "cov_kwds", "weight_iterations")
 
 
@@ -151,7 +155,7 @@ def rows_at(
         (np.cumsum(layout.active) - 1)[places[blocks]],
         origin[blocks],
         mean[blocks] if recentre else np.zeros((len(blocks), L)),
-        np.linalg.inv(factor),
+        np.asarray(np.linalg.inv(factor), dtype=np.float64),
         root,
     )
     slopes = given.moment_map @ given.stacked(moments.jacobian[blocks]) @ root
@@ -173,24 +177,26 @@ def _scaled_prior(
 
 
 def _refuse_few_blocks(model: ProjectionModel, rule: LongRunRule, drawn: Bootstrap) -> None:
-    """Refuse blocks whose sums cannot span the moments."""
+    """Refuse blocks whose sums say too little about the covariance of the moments."""
     if rule.cov_type != "HAC":
         return
-    blocks = -(-drawn.n // drawn.block_length)
+    blocks = -(-drawn.n // drawn.block_length)  # on average of "stationary"
     moments = int((~model.moments.degenerate).sum()) * model.moments.cross.shape[1]
-    if blocks - rule.centered <= moments:
+    least = FEWEST_BLOCKS * moments + rule.centered
+    if blocks < least:
         raise OptionError(
             f"with cov_type='HAC' S of a replication is a mean over blocks, and {blocks} blocks of "
-            f"{drawn.block_length} rows are too few for {moments} moments: use fewer horizons, "
-            "responses or instruments, or lag augmentation with cov_type='HC1'"
+            f"{drawn.block_length} rows are too few for {moments} moments: {least} are needed. Use "
+            "fewer horizons, responses or instruments, or lag augmentation with cov_type='HC1'"
         )
 
 
 def _refuse_known_response(model: ProjectionModel, functional: Functional | None) -> None:
     names, active = model.layout.names, model.layout.active
-    if isinstance(functional, str) and functional in names:
-        if not active[names.index(functional)]:
-            raise OptionError(
-                f"functional={functional!r} is known without error, so that its interval is a "
-                "point at any learning rate: name another response"
-            )
+    if isinstance(functional, str) and functional in [
+        name for name, on in zip(names, active, strict=True) if not on
+    ]:
+        raise OptionError(
+            f"functional={functional!r} is known without error, so that its interval is a point at "
+            "any learning rate: name another response"
+        )

@@ -1,10 +1,10 @@
 """Coverage of the true responses by calibrated regions of local projections.
 
-Usage: ``python projection_calibration.py [data sets] [seed]``. 400 data sets take about half an hour
-on one core. Design: y is a first-order autoregression, .7, driven by an observed shock and noise of
-the same variance; flat prior, one lag (two under lag augmentation). Nominal 95 %; "one response" is
-that at the last horizon, for whose interval the rate is calibrated too. Also `study`, which the long
-test calls.
+Usage: ``python projection_calibration.py [data sets] [seed]``. 100 data sets take about an hour on
+one core. Design: y is a first-order autoregression, .7, driven by an observed shock and noise of
+the same variance; flat prior, one lag (two under lag augmentation). Nominal 95 %; "one" is the
+response at the last horizon, for whose interval the rate is calibrated too. Also `study`, which the
+long test calls.
 """
 
 import sys

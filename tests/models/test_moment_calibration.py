@@ -392,8 +392,9 @@ def test_what_cannot_be_calibrated_is_said():
         frame["y"].to_numpy(),
         frame[["d"]].to_numpy(),
         frame[["z1", "z2"]].to_numpy(),
-        momcond=lambda params, endog, exog, instrument: instrument
-        * (endog - exog[:, 0] * params[0])[:, None],
+        momcond=lambda params, endog, exog, instrument: (
+            instrument * (endog - exog[:, 0] * params[0])[:, None]
+        ),
         k_params=1,
         prior=qb.priors.Normal(0.0, 10.0),
     )

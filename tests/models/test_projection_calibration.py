@@ -108,15 +108,15 @@ def test_instruments_by_definition():
     a, g = z.T @ x / T, z.T @ y / T
     first = np.linalg.inv(z.T @ z / T)
 
-    def S_at(beta):
+    def covariance(beta):
         scores = np.hstack([z * (y[:, [h]] - x * beta[h]) for h in range(3)])
         return scores.T @ scores / T
 
     G = np.kron(np.eye(3), a)
-    weight = np.linalg.inv(S_at((a.T @ first @ g / (a.T @ first @ a))[0]))
+    weight = np.linalg.inv(covariance((a.T @ first @ g / (a.T @ first @ a))[0]))
     estimate = np.linalg.solve(G.T @ weight @ G, G.T @ weight @ g.T.ravel())
     curvature = T * G.T @ weight @ G
-    product = T * G.T @ weight @ S_at(estimate) @ weight @ G
+    product = T * G.T @ weight @ covariance(estimate) @ weight @ G
     inverse = np.linalg.inv(curvature)
     sandwich = inverse @ product @ inverse
     np.testing.assert_allclose(found.implied_rates, np.diag(inverse) / np.diag(sandwich), rtol=1e-8)
@@ -304,7 +304,11 @@ def test_a_fit_says_that_there_is_no_rate():
         ({"block_length": 4}, {}, "block_length=4 is below 5, the last horizon and one"),
         ({"block_length": 0}, {}, "block_length=0 must be at least 1"),
         ({"block_length": 1_000}, {}, "block_length=1000 is more than the 194 rows"),
-        ({"block_length": 50}, {"cov_type": "HAC"}, "4 blocks of 50 rows are too few for 5 moments"),
+        (
+            {"block_length": 50},
+            {"cov_type": "HAC"},
+            "4 blocks of 50 rows are too few for 5 moments",
+        ),
         ({}, {"quasi_likelihood": "cue"}, "use 'two-step'"),
         ({}, {"quasi_likelihood": "el"}, "quasi_likelihood='el'"),
         ({}, {"weight_iterations": 2}, "with weight_iterations=1: beyond the first"),
