@@ -122,7 +122,12 @@ def calibrated_projections(
         loss=f"projections: (n/2) g'Wg, two-step W, cov_type {rule.cov_type}{recentred}",
         bootstrap=drawn.kind,
         remedy='region="marginal" calibrates one of them.',
-        missing=missing_replications(drawn.replications, problem.replications, remedy),
+        missing=missing_replications(
+            drawn.replications,
+            problem.replications,
+            "controls, instruments or moments are collinear",
+            remedy,
+        ),
         remedy_of_missing=remedy,
     )
 
