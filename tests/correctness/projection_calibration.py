@@ -22,11 +22,10 @@ CASES = [
     (200, 4, "HC1"),
     (200, 4, "HAC"),
     (200, 12, "HC1"),
-    (200, 12, "HAC"),
     (800, 4, "HC1"),
     (800, 4, "HAC"),
     (800, 12, "HC1"),
-    (800, 12, "HAC"),
+    (200, 24, "HC1"),
 ]
 COLUMNS = ("joint, rate 1", "joint, calibrated", "mean rate", "one, rate 1", "one, calibrated")
 
