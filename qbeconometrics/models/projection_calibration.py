@@ -94,6 +94,7 @@ def calibrated_projections(
             "priors.Smoothness(smoothing=10), or use a Normal or Flat prior"
         )
     _refuse_few_blocks(model, rule, drawn)
+    _refuse_known_response(model, functional)
     layout, law = model.layout, posterior.flat
     estimate = np.empty(len(layout.names))
     estimate[layout.places()] = model.moments.estimate
@@ -102,7 +103,6 @@ def calibrated_projections(
     given, product = rows_at(model, rule, estimate, root, recentre)
     criteria = projection_criteria(given, drawn, memory_limit)
     precision, mean = _scaled_prior(posterior, root)
-    _refuse_known_response(model, functional)
     whole = np.zeros((len(estimate), len(root)))
     whole[layout.active] = root
     problem = MomentProblem(
