@@ -180,7 +180,8 @@ class Smoothness(Prior):
 
     Each path of responses beta_h gets the density, up to a constant,
     (lambda/s2)^(r/2) exp(-lambda/(2 s2) beta'K beta), where beta'K beta is a sum of r squared
-    differences and s2 the mean variance of the path without prior, so that lambda has no unit.
+    differences and s2 the mean variance of the path without prior, at learning rate one, so that
+    lambda has no unit.
 
     Parameters
     ----------

@@ -128,7 +128,31 @@ def _criteria_of(given: MomentRows, drawn: Bootstrap, part: slice) -> Criteria:
         S = _covariances(given, drawn, part, weights, points, cross, instrument_product)
     else:
         S = np.broadcast_to(given.fixed, first.shape)
-    usable &= is_definite(S)
+    return criteria_of(sizes, moments, slopes, S, usable)
+
+
+def criteria_of(
+    sizes: FloatArray,
+    moments: FloatArray,
+    slopes: FloatArray,
+    S: FloatArray,
+    usable: NDArray[np.bool_],
+) -> Criteria:
+    """Return the criteria with weights S^-1, where both S and curvature are definite.
+
+    Parameters
+    ----------
+    sizes : ndarray, shape (B,)
+        Rows of each replication.
+    moments : ndarray, shape (B, m)
+        Means at the origin.
+    slopes : ndarray, shape (B, m, k)
+        Minus their derivatives.
+    S : ndarray, shape (B, m, m)
+    usable : ndarray of bool, shape (B,)
+        Replications that are looked at.
+    """
+    usable = usable & is_definite(S)
     usable[usable] = _has_minimum(slopes[usable], S[usable])
     curvature, minimiser = _minimiser(moments[usable], slopes[usable], S[usable])
     return Criteria(sizes[usable, None, None] * curvature, minimiser)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,10 +84,45 @@ class BootstrapArguments:
             )
         if self.groups is not None:
             raise OptionError("groups go with bootstrap='cluster', not with cov_type='HAC'")
-        lags = dependence.options["maxlags"]
-        if not isinstance(lags, int):
-            lags = int(np.ceil(dependence.options["bandwidth"]))
+        lags = lags_in_use(dependence.options)
         return self._drawn(kind, n, None, self.block_length or min(lags + 1, n))
+
+    def draw_in_time(self, n: int, horizon: int, lags: int) -> Bootstrap:
+        """Return replications of the rows of local projections, which depend over time.
+
+        Parameters
+        ----------
+        n : int
+            Rows of the stacked sample.
+        horizon : int
+            The last one; a block holds the row that a projection is from, and those up to it.
+        lags : int
+            Of the covariance.
+
+        Raises
+        ------
+        OptionError
+            If another bootstrap than of blocks was asked for, or blocks are too short or too long.
+        """
+        kind = self.kind or ("moving-block" if self.groups is None else "cluster")
+        check_choice(kind, BOOTSTRAPS, "bootstrap")
+        if kind not in BLOCK_BOOTSTRAPS:
+            raise OptionError(
+                f"bootstrap={kind!r} takes rows, or groups of them, as independent, and those of "
+                "local projections are not: series depend over time, and projections of "
+                "neighbouring rows overlap. Use 'moving-block' (the default) or 'stationary'"
+            )
+        if self.groups is not None:
+            raise OptionError("groups go with bootstrap='cluster', not with local projections")
+        least = horizon + 1
+        length = max(least, lags + 1) if self.block_length is None else self.block_length
+        drawn = self._drawn(kind, n, None, length)
+        if length < least:
+            raise OptionError(
+                f"block_length={length} is below {least}, the last horizon and one: projections "
+                "overlap over so many rows"
+            )
+        return drawn
 
     def _drawn(
         self, kind: str, n: int, codes: NDArray[np.intp] | None, block_length: int
@@ -95,6 +131,12 @@ class BootstrapArguments:
         if length > n:
             raise OptionError(f"block_length={length} is more than the {n} rows")
         return bootstrap(kind, n, self.replications, self.seed, groups=codes, block_length=length)
+
+
+def lags_in_use(options: Mapping[str, Any]) -> int:
+    """Return the number of lags, or the bandwidth, from the options of a covariance."""
+    lags = options["maxlags"]
+    return lags if isinstance(lags, int) else int(np.ceil(options["bandwidth"]))
 
 
 def _codes(model: LinearMomentsModel, groups: Any) -> NDArray[np.intp]:

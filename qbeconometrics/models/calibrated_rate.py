@@ -17,20 +17,22 @@ from qbeconometrics.results.calibration import LearningRateCalibration
 
 if TYPE_CHECKING:
     from qbeconometrics.models.linear_moments import LinearMomentsModel
+    from qbeconometrics.models.lp_model import ProjectionModel
 
 
 def settled_rate(
-    model: LinearMomentsModel,
+    model: LinearMomentsModel | ProjectionModel,
     learning_rate: float | str,
     calibration_kwds: Mapping[str, Any] | None,
     rng: Any,
     fit_kwds: Mapping[str, Any] | None = None,
+    alpha: float = 0.05,
 ) -> tuple[float, LearningRateCalibration | None]:
     """Return a rate, and the calibration that it is from, if it is.
 
     Parameters
     ----------
-    model : LinearMomentsModel
+    model : LinearMomentsModel or ProjectionModel
     learning_rate : float or "calibrate"
     calibration_kwds : dict, optional
         Of `calibrate_learning_rate`.
@@ -38,6 +40,8 @@ def settled_rate(
         Of the fit; `calibration_kwds` may have another.
     fit_kwds : dict, optional
         Options of the fit that the calibration is for; None for a loss.
+    alpha : float
+        Of the calibration, unless `calibration_kwds` has another.
 
     Raises
     ------
@@ -59,7 +63,9 @@ def settled_rate(
     given = dict(calibration_kwds or {})
     known = [word for word in CALIBRATION_KEYWORDS if word not in ("model", "fit_kwds")]
     refuse_unknown_keywords(given, known, "calibration_kwds")
-    found = calibrate_learning_rate(model, **{"rng": rng, **given}, fit_kwds=fit_kwds)
+    found = calibrate_learning_rate(
+        model, **{"rng": rng, "alpha": alpha, **given}, fit_kwds=fit_kwds
+    )
     if found.status != "converged":
         warnings.warn(found.message, CalibrationWarning, stacklevel=4)
     return found.learning_rate, found

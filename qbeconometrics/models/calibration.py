@@ -24,7 +24,12 @@ from qbeconometrics.models.fit_options import check_learning_rate, whole_number
 from qbeconometrics.models.linear_moments import LinearMomentsModel
 from qbeconometrics.models.loss_calibration import calibrated_loss, refuse_q_posterior
 from qbeconometrics.models.loss_posteriors import LossPosteriors
+from qbeconometrics.models.lp_model import ProjectionModel
 from qbeconometrics.models.moment_calibration import calibrated_moments, moment_options
+from qbeconometrics.models.projection_calibration import (
+    calibrated_projections,
+    projection_options,
+)
 from qbeconometrics.results.calibration import LearningRateCalibration
 from qbeconometrics.sampling.progress import ProgressDisplay
 from qbeconometrics.sampling.seeds import spawn_seeds
@@ -40,7 +45,7 @@ MEMORY_LIMIT = 2**28
 
 
 def calibrate_learning_rate(
-    model: LinearMomentsModel,
+    model: LinearMomentsModel | ProjectionModel,
     alpha: float = 0.05,
     method: str = "weighted-particles",
     region: str = "loss",
@@ -68,7 +73,7 @@ def calibrate_learning_rate(
 
     Parameters
     ----------
-    model : QuasiBayesM, QuasiBayesIV or linear QuasiBayesGMM
+    model : QuasiBayesM, QuasiBayesIV, linear QuasiBayesGMM or QuasiBayesLP
         A QuasiBayesM has ``posterior="gibbs"``. Models of linear moments need their rows.
     alpha : float
         One minus the level; a rate calibrated at one level is not for another.
@@ -84,20 +89,23 @@ def calibrate_learning_rate(
     bootstrap : {"pairs", "cluster", "moving-block", "stationary", "multiplier"}, optional
         How replications are drawn; default "cluster" if `groups` is given, else "pairs". For
         moments it follows `cov_type`, and has to suit it: "cluster" draws the clusters of
-        `cov_kwds`, "HAC" takes "moving-block" (default) or "stationary".
+        `cov_kwds`, "HAC" takes "moving-block" (default) or "stationary". So do local projections
+        whatever their covariance: their rows depend over time and overlap.
     replications, particles : int
         200 replications leave a standard error of some 10 % of the learning rate.
     groups : str, Series or array_like, shape (n,), optional
         Clusters, as in ``cov_kwds`` of ``QuasiBayesIV.fit``.
     block_length : int, optional
         Rows a block; required for "moving-block" and "stationary", but with ``cov_type="HAC"``,
-        where it is by default the number of lags, or the bandwidth of "andrews", and one.
+        where it is by default the number of lags, or the bandwidth of "andrews", and one. For local
+        projections at least the last horizon and one, which is the default unless lags are more.
     start : float, optional
         Learning rate to simulate at first; default the information-matching one, for the
         joint regions of moments the one that matches the mean criterion. Not used by "smc".
     fit_kwds : dict, optional
         For moments, options of the fit that the rate is for: "quasi_likelihood", "cov_type",
-        "cov_kwds" and "weight_matrix", with the defaults of ``QuasiBayesIV.fit``.
+        "cov_kwds" and "weight_matrix", with the defaults of ``QuasiBayesIV.fit``; for local
+        projections "cov_type" and "cov_kwds", with those of ``QuasiBayesLP.fit``.
     recentre : bool
         For moments, whether replications have their mean at the estimate taken off. The rate is
         then right only for moments that hold; without, regions cover the pseudo-true value where
@@ -128,8 +136,14 @@ def calibrate_learning_rate(
     S are computed anew, with a row that is drawn twice counted twice. The rate multiplies this
     quadratic form alone; determinant and prior are left as they are. With a fixed weight and a
     normal or flat prior replications are normal laws, so that particles are exact and independent;
-    else they come from random walks. User-written moments, local projections, absorbed fixed
-    effects and clusters of two ways are refused.
+    else they come from random walks. User-written moments, absorbed fixed effects and clusters of
+    two ways are refused.
+
+    Of local projections the rows of the stacked sample are drawn, one for all responses and
+    horizons, and in each replication controls are partialled out anew. With ``cov_type="HAC"`` S is
+    a mean over blocks, of which there must be twice as many as moments. Refused are sampled
+    smoothing parameters, ``quasi_likelihood="cue"``, ``weight_iterations`` beyond 1 and
+    ``partial_out=False``.
 
     Examples
     --------
@@ -151,6 +165,17 @@ def calibrate_learning_rate(
     >>> cal = qb.calibrate_learning_rate(model, fit_kwds={"quasi_likelihood": "two-step"}, rng=0)
     >>> cal.status, cal.passes
     ('converged', 1)
+
+    Local projections:
+
+    >>> import numpy as np
+    >>> shock = np.random.default_rng(0).standard_normal(200)
+    >>> y = np.convolve(shock, [1.0, 0.5, 0.25])[:200]
+    >>> y = y + np.random.default_rng(1).standard_normal(200)
+    >>> model = qb.QuasiBayesLP(y, shock, horizon=3, lags=1, prior=qb.priors.Flat())
+    >>> cal = qb.calibrate_learning_rate(model, rng=0)
+    >>> cal.status, cal.bootstrap
+    ('converged', 'moving-block')
     """
     refuse_unknown_keywords(unknown, CALIBRATION_KEYWORDS, "calibrate_learning_rate")
     _check_model(model)
@@ -174,18 +199,30 @@ def calibrate_learning_rate(
             executor=executor,
         )
     else:
-        calibrated = calibrated_moments(
-            model,
-            moment_options(model, fit_kwds or {}),
-            bootstraps,
-            region=region,
-            functional=functional,
-            recentre=recentre,
-            memory_limit=MEMORY_LIMIT
-            if memory_limit is None
-            else whole_number(memory_limit, "memory_limit", minimum=1),
-            executor=executor,
-        )
+        limit = MEMORY_LIMIT
+        if memory_limit is not None:
+            limit = whole_number(memory_limit, "memory_limit", minimum=1)
+        if isinstance(model, ProjectionModel):
+            calibrated = calibrated_projections(
+                model,
+                projection_options(model, fit_kwds or {}),
+                bootstraps,
+                region=region,
+                functional=functional,
+                recentre=recentre,
+                memory_limit=limit,
+            )
+        else:
+            calibrated = calibrated_moments(
+                model,
+                moment_options(model, fit_kwds or {}),
+                bootstraps,
+                region=region,
+                functional=functional,
+                recentre=recentre,
+                memory_limit=limit,
+                executor=executor,
+            )
     problem = calibrated.problem
     curve = coverage_curve(problem, region, alpha)
     # The interval of one coefficient takes a rate like its own; a joint region that of them all.
@@ -224,9 +261,9 @@ CALIBRATION_KEYWORDS = (
 
 
 def _check_model(model: object) -> None:
-    if not isinstance(model, LinearMomentsModel):
+    if not isinstance(model, (LinearMomentsModel, ProjectionModel)):
         raise OptionError(
-            "a learning rate is calibrated for QuasiBayesM, QuasiBayesIV and "
+            "a learning rate is calibrated for QuasiBayesM, QuasiBayesIV, QuasiBayesLP and "
             f"QuasiBayesGMM.from_formula, not for {type(model).__name__}"
         )
 

@@ -50,6 +50,8 @@ class Calibrated:
         What to do where one rate does not suit all coefficients.
     missing : int
         Replications that have no estimate.
+    remedy_of_missing : str
+        What to do where they are many.
     """
 
     problem: CalibratedProblem
@@ -59,9 +61,18 @@ class Calibrated:
     bootstrap: str
     remedy: str
     missing: int = 0
+    remedy_of_missing: str = (
+        "Look for a dummy with few ones, or take a bootstrap with positive weights, "
+        'bootstrap="multiplier".'
+    )
 
 
-def missing_replications(replications: int, usable: int, reason: str) -> int:
+def missing_replications(
+    replications: int,
+    usable: int,
+    reason: str,
+    remedy: str = 'bootstrap="multiplier" keeps all rows; else use fewer columns.',
+) -> int:
     """Return how many replications have no estimate, for a reason that is said.
 
     Raises
@@ -72,7 +83,7 @@ def missing_replications(replications: int, usable: int, reason: str) -> int:
     if usable < FEWEST:
         raise NumericalError(
             f"only {usable} of {replications} replications of the data have an estimate: {reason} "
-            'in the others. bootstrap="multiplier" keeps all rows; else use fewer columns.'
+            f"in the others. {remedy}"
         )
     return replications - usable
 
@@ -93,9 +104,7 @@ def calibration_report(
         }
     )
     coverage = curve.coverage(search.system, search.rate)
-    status, message = _status(
-        search, coverage, curve.level, calibrated.missing, problem.replications
-    )
+    status, message = _status(search, coverage, curve.level, calibrated)
     if status == "converged" and crossings(table["coverage"].to_numpy(), curve.level) > 1:
         status, message = "several-roots", SEVERAL_ROOTS
     spread = root @ problem.score_product @ root.T
@@ -130,14 +139,14 @@ def crossings(coverage: FloatArray, level: float) -> int:
 
 
 def _status(
-    search: Search, coverage: float, level: float, missing: int, replications: int
+    search: Search, coverage: float, level: float, calibrated: Calibrated
 ) -> tuple[str, str]:
+    missing, replications = calibrated.missing, calibrated.problem.replications
     if missing > LARGEST_MISSING_SHARE * (missing + replications):
         return "too-few-replications", (
             f"{missing} of {missing + replications} replications of the data have no estimate, "
             "because columns are collinear in them, or the outcome separated; the coverage of the "
-            "others may mislead. Look for a dummy with few ones, or take a bootstrap with "
-            'positive weights, bootstrap="multiplier".'
+            f"others may mislead. {calibrated.remedy_of_missing}"
         )
     if search.at_bound:
         side = "stays below" if coverage < level else "stays above"

@@ -12,11 +12,8 @@ from qbeconometrics.exceptions import check_choice, refuse_unknown_keywords
 from qbeconometrics.inputs.lag_order import LagOrder, select_lags
 from qbeconometrics.inputs.projection_formula import read_projection_formula
 from qbeconometrics.inputs.projection_series import check_projection_series
-from qbeconometrics.models.fit_options import (
-    check_learning_rate,
-    sample_options,
-    whole_number,
-)
+from qbeconometrics.models.calibrated_rate import settled_rate
+from qbeconometrics.models.fit_options import sample_options, whole_number
 from qbeconometrics.models.lp_arguments import (
     FIT_KEYWORDS,
     FORMULA_KEYWORDS,
@@ -36,6 +33,9 @@ from qbeconometrics.models.lp_record import lp_results
 from qbeconometrics.priors import PriorLike
 from qbeconometrics.results.lp_results import LPResults
 from qbeconometrics.sampling.projection import sample_normal, sample_smoothing
+
+# One minus the level of the tables and bands of the results, unless they are asked for another.
+TABLE_ALPHA = 0.10
 
 
 class QuasiBayesLP(ProjectionModel):
@@ -235,10 +235,11 @@ class QuasiBayesLP(ProjectionModel):
         quasi_likelihood: str | None = None,
         cov_type: str | None = None,
         cov_kwds: Mapping[str, Any] | None = None,
-        learning_rate: float = 1.0,
+        learning_rate: float | str = 1.0,
         weight_iterations: int = 1,
         structure: str | float | None = None,
         sampler_kwds: Mapping[str, Any] | None = None,
+        calibration_kwds: Mapping[str, Any] | None = None,
         progressbar: bool | None = None,
         **unknown: Any,
     ) -> LPResults:
@@ -263,7 +264,10 @@ class QuasiBayesLP(ProjectionModel):
         cov_kwds : dict, optional
             For "HAC": "kernel" and "maxlags", one number of lags for all horizons; the default is
             the last horizon. "centered": True subtracts the scores' mean.
-        learning_rate : float
+        learning_rate : float or "calibrate"
+            Factor of the quadratic form. "calibrate" finds it by `calibrate_learning_rate` for the
+            covariance of this fit, with blocks of rows, and keeps what it found in
+            ``res.calibration``.
         weight_iterations : int
             Each beyond 1 re-evaluates S at the posterior mean.
         structure : {"kronecker", "block-diagonal"} or float, optional
@@ -272,6 +276,9 @@ class QuasiBayesLP(ProjectionModel):
             1 of the former mixed with S without structure.
         sampler_kwds : dict, optional
             Of "hmc": "target_accept" and "length", as in `QuasiBayesIV.fit`.
+        calibration_kwds : dict, optional
+            Arguments of `calibrate_learning_rate`; here "alpha" is by default 0.10, as in the
+            tables and bands of the results.
 
         Returns
         -------
@@ -283,7 +290,8 @@ class QuasiBayesLP(ProjectionModel):
 
         Warns
         -----
-        PriorWarning, WeakInstrumentWarning, ConvergenceWarning, InterruptedWarning
+        PriorWarning, WeakInstrumentWarning, ConvergenceWarning, InterruptedWarning,
+        CalibrationWarning
         """
         refuse_unknown_keywords(unknown, FIT_KEYWORDS, "fit")
         check_choice(sampler, SAMPLERS, "sampler")
@@ -300,7 +308,6 @@ class QuasiBayesLP(ProjectionModel):
             progressbar=progressbar,
         )
         rule = self._rule(cov_type, cov_kwds)
-        rate = check_learning_rate(learning_rate)
         rounds = whole_number(weight_iterations, "weight_iterations", minimum=1)
         form = settle_structure(
             structure,
@@ -308,6 +315,19 @@ class QuasiBayesLP(ProjectionModel):
             quasi_likelihood=name,
             weight_iterations=rounds,
             cov_type=rule.cov_type,
+        )
+        rate, calibration = settled_rate(
+            self,
+            learning_rate,
+            calibration_kwds,
+            rng,
+            {
+                "quasi_likelihood": name,
+                "cov_type": cov_type,
+                "cov_kwds": cov_kwds,
+                "weight_iterations": rounds,
+            },
+            alpha=TABLE_ALPHA,
         )
         controls = None
         if self.partial_out:
@@ -326,7 +346,7 @@ class QuasiBayesLP(ProjectionModel):
         else:
             assert posterior.smoothing is not None
             drawn = sample_smoothing(posterior.smoothing, options)
-        return lp_results(
+        results = lp_results(
             self,
             posterior,
             drawn,
@@ -336,3 +356,5 @@ class QuasiBayesLP(ProjectionModel):
             learning_rate=rate,
             controls=controls,
         )
+        results.calibration = calibration
+        return results

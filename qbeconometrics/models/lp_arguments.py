@@ -23,7 +23,8 @@ FORMULA_KEYWORDS = (
 )  # fmt: skip
 FIT_KEYWORDS = (
     "sampler", "draws", "tune", "chains", "cores", "rng", "quasi_likelihood", "cov_type",
-    "cov_kwds", "learning_rate", "weight_iterations", "structure", "sampler_kwds", "progressbar",
+    "cov_kwds", "learning_rate", "weight_iterations", "structure", "sampler_kwds",
+    "calibration_kwds", "progressbar",
 )  # fmt: skip
 
 

@@ -125,13 +125,19 @@ def _with_weight(
     learning_rate: float,
 ) -> ProjectionPosterior:
     flat = fixed_weight_law(moments, layout, covariance.at(deviations), learning_rate)
-    return _with_prior(moments, layout, prior, flat)
+    return _with_prior(moments, layout, prior, flat, learning_rate)
 
 
 def _with_prior(
-    moments: ProjectionMoments, layout: PathLayout, prior: PriorLike, flat: NormalLaw
+    moments: ProjectionMoments,
+    layout: PathLayout,
+    prior: PriorLike,
+    flat: NormalLaw,
+    learning_rate: float,
 ) -> ProjectionPosterior:
-    resolved = resolve_projection_prior(prior, moments, layout, flat)
+    # The prior is the same at every rate: roughness is measured by the variance at rate one.
+    plain = NormalLaw(flat.root / np.sqrt(learning_rate), flat.mean)
+    resolved = resolve_projection_prior(prior, moments, layout, plain)
     smoothness = resolved.smoothness
     if smoothness is not None and smoothness.smoothing is None:
         return ProjectionPosterior(flat, resolved, None, smoothing_target(flat, resolved))
@@ -177,7 +183,8 @@ def full_posterior(
         if not moments.degenerate[b]
         for control in design.control_names
     ]
-    return _with_prior(moments, layout, prior, flat), Controls(tuple(names), law)
+    posterior = _with_prior(moments, layout, prior, flat, learning_rate)
+    return posterior, Controls(tuple(names), law)
 
 
 def sample_continuously_updated(

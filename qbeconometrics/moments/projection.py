@@ -137,7 +137,7 @@ def partialled_block(
     bases = {} if bases is None else bases
     key = kept.tobytes()
     if key not in bases:
-        bases[key] = _basis(design.controls[kept])
+        bases[key] = orthonormal_basis(design.controls[kept])
     basis = bases[key]
     layer = place if design.regressors.shape[1] > 1 else 0
     return (
@@ -147,9 +147,10 @@ def partialled_block(
     )
 
 
-def _basis(controls: FloatArray) -> FloatArray:
-    lengths = np.linalg.norm(controls, axis=0)
-    return np.linalg.qr(controls / np.where(lengths > 0.0, lengths, 1.0))[0]
+def orthonormal_basis(columns: FloatArray) -> FloatArray:
+    """Return orthonormal columns with the same span."""
+    lengths = np.linalg.norm(columns, axis=0)
+    return np.linalg.qr(columns / np.where(lengths > 0.0, lengths, 1.0))[0]
 
 
 def _residual(basis: FloatArray, columns: FloatArray) -> FloatArray:
@@ -170,7 +171,7 @@ def _fill_block(
 ) -> None:
     """Estimate and sums of one block."""
     own, T = len(y), moments.nobs
-    Q = _basis(z)
+    Q = orthonormal_basis(z)
     fitted = Q.T @ x
     length = np.linalg.norm(x, axis=0)
     if not (np.linalg.svd(fitted / length, compute_uv=False)[-1] > UNMOVED):

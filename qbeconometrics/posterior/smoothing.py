@@ -123,13 +123,18 @@ def smoothing_target(flat_law: NormalLaw, prior: ProjectionPrior) -> SmoothingTa
 
 def fixed_smoothing_law(flat_law: NormalLaw, prior: ProjectionPrior) -> NormalLaw:
     """Return the normal posterior under a normal prior, or roughness with a fixed parameter."""
+    rows, target = fixed_prior_rows(prior, len(flat_law.mean))
+    return combine(flat_law, rows, target) if len(rows) else flat_law
+
+
+def fixed_prior_rows(prior: ProjectionPrior, k: int) -> tuple[FloatArray, FloatArray]:
+    """Return a normal prior, or roughness with a fixed parameter, as `prior_rows` does."""
     smoothing = None
     if prior.roughness:
         assert prior.smoothness is not None
         assert prior.smoothness.smoothing is not None
         smoothing = np.full(len(prior.roughness), float(prior.smoothness.smoothing))
-    rows, target = prior_rows(prior, smoothing, len(flat_law.mean))
-    return combine(flat_law, rows, target) if len(rows) else flat_law
+    return prior_rows(prior, smoothing, k)
 
 
 def prior_rows(

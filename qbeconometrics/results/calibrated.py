@@ -25,12 +25,15 @@ class CalibratedResults(PosteriorResults):
         CalibrationWarning
             If the learning rate was calibrated for another level.
         """
+        self._warn_of_level(alpha)
+        return super().conf_int(alpha, method)
+
+    def _warn_of_level(self, alpha: float) -> None:
         found = self.calibration
         if found is not None and not np.isclose(alpha, found.alpha):
             warnings.warn(
                 f"the learning rate was calibrated for alpha={found.alpha:g}, not for "
                 f"alpha={alpha:g}: fit again with calibration_kwds={{'alpha': {alpha:g}}}",
                 CalibrationWarning,
-                stacklevel=2,
+                stacklevel=3,
             )
-        return super().conf_int(alpha, method)

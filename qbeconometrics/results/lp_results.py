@@ -15,6 +15,7 @@ from qbeconometrics.diagnostics.convergence import bulk_ess, check_probability, 
 from qbeconometrics.diagnostics.path_functionals import half_lives, peak_places
 from qbeconometrics.exceptions import InputError, OptionError, check_choice
 from qbeconometrics.plots import plot_paths
+from qbeconometrics.results.calibrated import CalibratedResults
 from qbeconometrics.results.fit_record import FitRecord
 from qbeconometrics.results.lp_summary import build_lp_summary, path_panels
 from qbeconometrics.results.path_record import PathRecord, leading_parameters
@@ -24,7 +25,6 @@ from qbeconometrics.results.path_tables import (
     path_table,
     ratio_table,
 )
-from qbeconometrics.results.posterior_results import PosteriorResults
 from qbeconometrics.results.reliability import (
     Finding,
     convergence_findings,
@@ -36,7 +36,7 @@ FloatArray = NDArray[np.float64]
 RELATIONS = {"<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal}
 
 
-class LPResults(PosteriorResults):
+class LPResults(CalibratedResults):
     """Results of local projections.
 
     Parameters
@@ -284,8 +284,7 @@ class LPResults(PosteriorResults):
         OptionError
             If there are states.
         """
-        names = self.paths_only.record.param_names
-        sets = [self.robust_set(name, alpha) for name in names]
+        sets = [self.robust_set(name, alpha) for name in self.paths_only.record.param_names]
         return beside_robust_sets(self.irf_table(alpha), sets)
 
     # -- for readers --------------------------------------------------------------------------
@@ -396,4 +395,5 @@ class LPResults(PosteriorResults):
         return interval_table(values, check_probability(alpha, "alpha"), self.paths.path_index())
 
     def _table(self, draws: FloatArray, alpha: float, method: str, family: str, **law: Any) -> Any:
+        self._warn_of_level(alpha)
         return path_table(draws, self.paths, alpha=alpha, method=method, family=family, **law)
