@@ -17,10 +17,11 @@ from qbeconometrics.results.calibration import LearningRateCalibration
 
 if TYPE_CHECKING:
     from qbeconometrics.models.linear_moments import LinearMomentsModel
+    from qbeconometrics.models.user_moments import UserMoments
 
 
 def settled_rate(
-    model: LinearMomentsModel,
+    model: LinearMomentsModel | UserMoments,
     learning_rate: float | str,
     calibration_kwds: Mapping[str, Any] | None,
     rng: Any,
@@ -30,7 +31,7 @@ def settled_rate(
 
     Parameters
     ----------
-    model : LinearMomentsModel
+    model : LinearMomentsModel or UserMoments
     learning_rate : float or "calibrate"
     calibration_kwds : dict, optional
         Of `calibrate_learning_rate`.

@@ -391,7 +391,7 @@ def test_what_cannot_be_calibrated_is_said():
     series = qb.QuasiBayesLP(frame["y"], frame["z1"], horizon=3)
     with pytest.raises(OptionError, match="not for QuasiBayesLP"):
         calibrate(series)
-    with pytest.raises(OptionError, match="'calibrate' is for QuasiBayesM and for linear moments"):
+    with pytest.raises(OptionError, match="for the fits of QuasiBayesM, QuasiBayesIV"):
         series.fit(learning_rate="calibrate")
 
 
