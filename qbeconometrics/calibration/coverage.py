@@ -27,15 +27,20 @@ class ParticleSystem:
         In the coordinates of the problem.
     losses : ndarray, shape (B, M)
         Summed loss of each particle in its replication.
+    worth : float or ndarray, shape (B,)
+        Effective number of what the particles were resampled from, as a share of M; 1 where they
+        were not.
     """
 
     rate: float
     positions: FloatArray
     losses: FloatArray
+    worth: float | FloatArray = 1.0
 
     def part(self, particles: slice) -> ParticleSystem:
         """Return some of the particles of each replication."""
-        return ParticleSystem(self.rate, self.positions[:, particles], self.losses[:, particles])
+        chosen = self.positions[:, particles], self.losses[:, particles]
+        return ParticleSystem(self.rate, *chosen, self.worth)
 
 
 @dataclass(frozen=True, slots=True)

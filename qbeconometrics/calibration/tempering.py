@@ -119,14 +119,22 @@ def moved(
     return system
 
 
-def systematic(weights: FloatArray, rng: np.random.Generator) -> NDArray[np.intp]:
-    """Draw particles (B, M) by systematic resampling (Kitagawa 1996, JCGS 5, 1-25)."""
-    count = weights.shape[1]
+def systematic(
+    weights: FloatArray, rng: np.random.Generator, count: int | None = None
+) -> NDArray[np.intp]:
+    """Draw particles by systematic resampling (Kitagawa 1996, JCGS 5, 1-25).
+
+    Returns
+    -------
+    ndarray of int, shape (B, count)
+        As many as there are weights, if `count` is left out.
+    """
+    count = weights.shape[1] if count is None else count
     cumulated = np.cumsum(weights, axis=1)
     cumulated /= cumulated[:, -1:]
     points = (rng.random((len(weights), 1)) + np.arange(count)) / count
     chosen = [np.searchsorted(one, at) for one, at in zip(cumulated, points, strict=True)]
-    return np.minimum(np.stack(chosen), count - 1)
+    return np.minimum(np.stack(chosen), weights.shape[1] - 1)
 
 
 def packed_roots(positions: FloatArray) -> FloatArray:

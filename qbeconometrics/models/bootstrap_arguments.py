@@ -20,6 +20,7 @@ from qbeconometrics.inputs.groups import read_groups
 from qbeconometrics.models.fit_options import whole_number
 from qbeconometrics.models.linear_moments import LinearMomentsModel
 from qbeconometrics.models.row_weights import Dependence
+from qbeconometrics.models.user_moments import UserMoments
 from qbeconometrics.moments.covariance import CovarianceRule
 
 
@@ -33,7 +34,7 @@ class BootstrapArguments:
     replications: int
     seed: np.random.SeedSequence
 
-    def draw(self, model: LinearMomentsModel) -> Bootstrap:
+    def draw(self, model: LinearMomentsModel | UserMoments) -> Bootstrap:
         """Return replications of rows that are independent, or depend as the arguments say."""
         kind = self.kind or ("pairs" if self.groups is None else "cluster")
         check_choice(kind, BOOTSTRAPS, "bootstrap")
@@ -42,10 +43,13 @@ class BootstrapArguments:
         if (self.block_length is not None) != (kind in BLOCK_BOOTSTRAPS):
             raise OptionError('block_length belongs to bootstrap="moving-block" and "stationary"')
         codes = None if self.groups is None else _codes(model, self.groups)
-        return self._drawn(kind, len(model.design.endog), codes, self.block_length or 1)
+        return self._drawn(kind, _rows(model), codes, self.block_length or 1)
 
     def draw_like(
-        self, model: LinearMomentsModel, rule: CovarianceRule, dependence: Dependence | None
+        self,
+        model: LinearMomentsModel | UserMoments,
+        rule: CovarianceRule,
+        dependence: Dependence | None,
     ) -> Bootstrap:
         """Return replications of rows that depend as the covariance of the moments has it.
 
@@ -56,7 +60,7 @@ class BootstrapArguments:
         """
         if dependence is None:
             return self.draw(model)
-        n = len(model.design.endog)
+        n = _rows(model)
         if rule.cov_type == "cluster":
             if self.kind not in (None, "cluster"):
                 raise OptionError(
@@ -139,16 +143,21 @@ def lags_in_use(options: Mapping[str, Any]) -> int:
     return lags if isinstance(lags, int) else int(np.ceil(options["bandwidth"]))
 
 
-def _codes(model: LinearMomentsModel, groups: Any) -> NDArray[np.intp]:
-    weighting = model.design.weighting
-    repeats = None if weighting is None else weighting.repeats
-    read = read_groups(
-        groups,
-        labels=model.design.row_labels if weighting is None else weighting.labels,
-        kept=model._kept,
-        n=len(model.design.endog) if repeats is None else len(repeats),
-        frame=model._frame,
-    )
+def _rows(model: LinearMomentsModel | UserMoments) -> int:
+    return model.arrays.n if isinstance(model, UserMoments) else len(model.design.endog)
+
+
+def _codes(model: LinearMomentsModel | UserMoments, groups: Any) -> NDArray[np.intp]:
+    repeats = None
+    if isinstance(model, UserMoments):
+        labels, kept, frame = model.arrays.row_labels, model.arrays.kept, None
+    else:
+        weighting = model.design.weighting
+        labels, kept, frame = model.design.row_labels, model._kept, model._frame
+        if weighting is not None:
+            labels, repeats = weighting.labels, weighting.repeats
+    n = _rows(model) if repeats is None else len(repeats)
+    read = read_groups(groups, labels=labels, kept=kept, n=n, frame=frame)
     if len(read.codes) > 1 or read.counts[0] < 2:
         raise OptionError(
             'bootstrap="cluster" takes one way of clustering, with two clusters at least'

@@ -18,10 +18,11 @@ from qbeconometrics.results.calibration import LearningRateCalibration
 if TYPE_CHECKING:
     from qbeconometrics.models.linear_moments import LinearMomentsModel
     from qbeconometrics.models.lp_model import ProjectionModel
+    from qbeconometrics.models.user_moments import UserMoments
 
 
 def settled_rate(
-    model: LinearMomentsModel | ProjectionModel,
+    model: LinearMomentsModel | ProjectionModel | UserMoments,
     learning_rate: float | str,
     calibration_kwds: Mapping[str, Any] | None,
     rng: Any,
@@ -32,7 +33,7 @@ def settled_rate(
 
     Parameters
     ----------
-    model : LinearMomentsModel or ProjectionModel
+    model : LinearMomentsModel, ProjectionModel or UserMoments
     learning_rate : float or "calibrate"
     calibration_kwds : dict, optional
         Of `calibrate_learning_rate`.

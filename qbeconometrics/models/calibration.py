@@ -30,6 +30,11 @@ from qbeconometrics.models.projection_calibration import (
     calibrated_projections,
     projection_options,
 )
+from qbeconometrics.models.user_moment_calibration import (
+    calibrated_user_moments,
+    user_moment_options,
+)
+from qbeconometrics.models.user_moments import UserMoments
 from qbeconometrics.results.calibration import LearningRateCalibration
 from qbeconometrics.sampling.progress import ProgressDisplay
 from qbeconometrics.sampling.seeds import spawn_seeds
@@ -45,7 +50,7 @@ MEMORY_LIMIT = 2**28
 
 
 def calibrate_learning_rate(
-    model: LinearMomentsModel | ProjectionModel,
+    model: LinearMomentsModel | ProjectionModel | UserMoments,
     alpha: float = 0.05,
     method: str = "weighted-particles",
     region: str = "loss",
@@ -73,7 +78,7 @@ def calibrate_learning_rate(
 
     Parameters
     ----------
-    model : QuasiBayesM, QuasiBayesIV, linear QuasiBayesGMM or QuasiBayesLP
+    model : QuasiBayesM, QuasiBayesIV, QuasiBayesGMM or QuasiBayesLP
         A QuasiBayesM has ``posterior="gibbs"``. Models of linear moments need their rows.
     alpha : float
         One minus the level; a rate calibrated at one level is not for another.
@@ -111,14 +116,16 @@ def calibrate_learning_rate(
         then right only for moments that hold; without, regions cover the pseudo-true value where
         they do not.
     memory_limit : int, optional
-        For moments, bytes that the replications of the rows may take at a time; default 2**28.
+        For moments, bytes that the replications of the rows may take at a time, and for moments
+        that you wrote the losses of all positions; default 2**28.
     rng : int, SeedSequence, BitGenerator, Generator or None
     executor : concurrent.futures.Executor, optional
         Works on the replications; the result does not depend on it. Moments with a fixed weight
-        and a normal or flat prior need no sampling, and do not use it.
+        and a normal or flat prior need no sampling, and do not use it; nor do moments that you
+        wrote.
     progressbar : bool, optional
         Replications done: True always, False never, None where stderr is a terminal and it takes
-        longer than a second.
+        longer than a second. Moments that you wrote show none.
 
     Returns
     -------
@@ -128,7 +135,8 @@ def calibrate_learning_rate(
     ------
     OptionError
     NumericalError
-        If the loss has no curvature at its minimum, or nearly all replications are collinear.
+        If the loss has no curvature at its minimum, nearly all replications are collinear, or the
+        replications of moments that you wrote lie too far apart.
 
     Notes
     -----
@@ -136,14 +144,21 @@ def calibrate_learning_rate(
     S are computed anew, with a row that is drawn twice counted twice. The rate multiplies this
     quadratic form alone; determinant and prior are left as they are. With a fixed weight and a
     normal or flat prior replications are normal laws, so that particles are exact and independent;
-    else they come from random walks. User-written moments, absorbed fixed effects and clusters of
-    two ways are refused.
+    else they come from random walks. Absorbed fixed effects and clusters of two ways are refused.
 
     Of local projections the rows of the stacked sample are drawn, one for all responses and
     horizons, and in each replication controls are partialled out anew. With ``cov_type="HAC"`` S is
     a mean over blocks, of which there must be twice as many as moments. Refused are sampled
     smoothing parameters, ``quasi_likelihood="cue"``, ``weight_iterations`` beyond 1 and
     ``partial_out=False``.
+
+    Moments that you wrote are evaluated once at each position of a cloud that all replications
+    share, from Student-t laws about their linearised minima, and the particles of a replication are
+    resampled from it by importance weights (ours). The cloud grows until the median replication
+    has 200 effective positions; ``ess`` counts them. A position where a moment of any row is not
+    finite has no weight. Modes far from the estimate are not looked for. Their minima come from
+    derivatives by differences, since ``jac`` is of the mean over all rows; under
+    ``cov_type="HAC"`` only "two-step" is calibrated.
 
     Examples
     --------
@@ -202,27 +217,18 @@ def calibrate_learning_rate(
         limit = MEMORY_LIMIT
         if memory_limit is not None:
             limit = whole_number(memory_limit, "memory_limit", minimum=1)
-        if isinstance(model, ProjectionModel):
-            calibrated = calibrated_projections(
-                model,
-                projection_options(model, fit_kwds or {}),
-                bootstraps,
-                region=region,
-                functional=functional,
-                recentre=recentre,
-                memory_limit=limit,
-            )
+        about: dict[str, Any] = {"region": region, "functional": functional}
+        about |= {"recentre": recentre, "memory_limit": limit}
+        given = fit_kwds or {}
+        if isinstance(model, UserMoments):
+            options = user_moment_options(model, given)
+            calibrated = calibrated_user_moments(model, options, bootstraps, **about)
+        elif isinstance(model, ProjectionModel):
+            rule = projection_options(model, given)
+            calibrated = calibrated_projections(model, rule, bootstraps, **about)
         else:
-            calibrated = calibrated_moments(
-                model,
-                moment_options(model, fit_kwds or {}),
-                bootstraps,
-                region=region,
-                functional=functional,
-                recentre=recentre,
-                memory_limit=limit,
-                executor=executor,
-            )
+            options = moment_options(model, given)
+            calibrated = calibrated_moments(model, options, bootstraps, executor=executor, **about)
     problem = calibrated.problem
     curve = coverage_curve(problem, region, alpha)
     # The interval of one coefficient takes a rate like its own; a joint region that of them all.
@@ -261,10 +267,10 @@ CALIBRATION_KEYWORDS = (
 
 
 def _check_model(model: object) -> None:
-    if not isinstance(model, (LinearMomentsModel, ProjectionModel)):
+    if not isinstance(model, (LinearMomentsModel, ProjectionModel, UserMoments)):
         raise OptionError(
-            "a learning rate is calibrated for QuasiBayesM, QuasiBayesIV, QuasiBayesLP and "
-            f"QuasiBayesGMM.from_formula, not for {type(model).__name__}"
+            "a learning rate is calibrated for QuasiBayesM, QuasiBayesIV, QuasiBayesGMM and "
+            f"QuasiBayesLP, not for {type(model).__name__}"
         )
 
 

@@ -95,12 +95,15 @@ def calibration_report(
     problem, root = calibrated.problem, calibrated.root
     low, high = window(search.system)
     rates = np.geomspace(low, high, CURVE_POINTS)
-    sizes = [effective_sizes(weights_at(search.system, rate)) for rate in rates]
+
+    def sizes_at(rate: float) -> FloatArray:
+        return effective_sizes(weights_at(search.system, rate)) * search.system.worth
+
     table = pd.DataFrame(
         {
             "learning_rate": rates,
             "coverage": [curve.coverage(search.system, rate) for rate in rates],
-            "ess": [float(np.median(one)) for one in sizes],
+            "ess": [float(np.median(sizes_at(rate))) for rate in rates],
         }
     )
     coverage = curve.coverage(search.system, search.rate)
@@ -122,7 +125,7 @@ def calibration_report(
         passes=search.passes,
         bracket=(low, high),
         curve=table,
-        ess=effective_sizes(weights_at(search.system, search.rate)),
+        ess=sizes_at(search.rate),
         particles=search.system.losses.shape[1],
         information_rate=problem.information_rate,
         implied_rates=pd.Series(

@@ -50,8 +50,8 @@ def check_learning_rate(value: Any) -> float:
             return number
     if isinstance(value, str) and value == "calibrate":
         raise OptionError(
-            "learning_rate='calibrate' is for QuasiBayesM, QuasiBayesLP and linear moments, "
-            "QuasiBayesIV and QuasiBayesGMM.from_formula; give a number"
+            "learning_rate='calibrate' is for the fits of QuasiBayesM, QuasiBayesIV, QuasiBayesGMM "
+            "and QuasiBayesLP; give a number"
         )
     raise OptionError(f"learning_rate={value!r} must be a positive number")
 

@@ -13,6 +13,7 @@ from statsmodels.base.model import Model
 
 from qbeconometrics.exceptions import OptionError, refuse_unknown_keywords
 from qbeconometrics.inputs.moment_arrays import check_moment_arrays
+from qbeconometrics.models.calibrated_rate import settled_rate
 from qbeconometrics.models.fit_notes import (
     edge_notes,
     refuse_indefinite_covariance,
@@ -33,16 +34,9 @@ from qbeconometrics.models.gmm_arguments import (
 )
 from qbeconometrics.models.gmm_record import gmm_record
 from qbeconometrics.models.linear_gmm import QuasiBayesLinearGMM
-from qbeconometrics.models.row_weights import Dependence
 from qbeconometrics.models.user_moments import UserMoments
-from qbeconometrics.moments.covariance import CovarianceRule, parse_covariance
-from qbeconometrics.posterior.nonlinear import (
-    NonlinearPosterior,
-    build_nonlinear_posterior,
-    check_nonlinear_propriety,
-    default_start,
-)
-from qbeconometrics.posterior.quasi_posterior import check_weight
+from qbeconometrics.moments.covariance import parse_covariance
+from qbeconometrics.posterior.nonlinear import NonlinearPosterior, default_start
 from qbeconometrics.posterior.resolved_prior import resolve_prior_without_scale
 from qbeconometrics.priors import PriorLike
 from qbeconometrics.results.gmm_results import GMMResults
@@ -261,33 +255,6 @@ class QuasiBayesGMM(UserMoments, Model):  # type: ignore[misc]
             weight_matrix,
         )[0]
 
-    def _build(
-        self,
-        rule: CovarianceRule,
-        quasi_likelihood: str,
-        learning_rate: float,
-        weight_matrix: ArrayLike | str | None,
-    ) -> tuple[NonlinearPosterior, Dependence | None]:
-        """Join checked options to the log quasi-posterior."""
-        check_nonlinear_propriety(self.prior, quasi_likelihood)
-        weight = None
-        if weight_matrix is not None:
-            weight = check_weight(weight_matrix, self._function.m, "weight_matrix", "moments")
-        dependence = self._dependence(rule)
-        posterior = build_nonlinear_posterior(
-            self._function,
-            start=self.start_params,
-            rule=rule,
-            quasi_likelihood=quasi_likelihood,
-            learning_rate=learning_rate,
-            prior=self.prior,
-            first_step=self._first_step,
-            weight_matrix=weight,
-            covariance=self._covariance(rule, dependence),
-            one_step=self._one_step,
-        )
-        return posterior, dependence
-
     def fit(
         self,
         sampler: str = "auto",
@@ -300,11 +267,12 @@ class QuasiBayesGMM(UserMoments, Model):  # type: ignore[misc]
         quasi_likelihood: str | None = None,
         cov_type: str = "HC0",
         cov_kwds: Mapping[str, Any] | None = None,
-        learning_rate: float = 1.0,
+        learning_rate: float | str = 1.0,
         weight_matrix: ArrayLike | str | None = None,
         sampler_kwds: Mapping[str, Any] | None = None,
         progressbar: bool | None = None,
         executor: Executor | None = None,
+        calibration_kwds: Mapping[str, Any] | None = None,
         **unknown: Any,
     ) -> GMMResults:
         """Draw from the quasi-posterior.
@@ -326,11 +294,15 @@ class QuasiBayesGMM(UserMoments, Model):  # type: ignore[misc]
         cov_kwds : dict, optional
             As there; lags are selected at the first-step estimate, and "groups" are a Series or an
             array, since there is no data frame whose column they could name.
-        learning_rate : float
+        learning_rate : float or "calibrate"
+            "calibrate" finds it by `calibrate_learning_rate` for the options of this fit, and keeps
+            what it found in ``res.calibration``.
         weight_matrix : "identity" or array_like, shape (m, m), optional
             Weight for "two-step" instead of the inverse of S.
         executor : concurrent.futures.Executor, optional
             Whose workers run the chains; draws are the same bits.
+        calibration_kwds : dict, optional
+            Arguments of `calibrate_learning_rate`.
 
         Returns
         -------
@@ -361,9 +333,10 @@ class QuasiBayesGMM(UserMoments, Model):  # type: ignore[misc]
 
         Warns
         -----
-        ConvergenceWarning, TailWarning, NumericalWarning, InterruptedWarning
+        ConvergenceWarning, TailWarning, NumericalWarning, InterruptedWarning, CalibrationWarning
         """
-        refuse_unknown_keywords(unknown, (*FIT_KEYWORDS, "executor"), "fit")
+        known = (*FIT_KEYWORDS, "executor", "calibration_kwds")
+        refuse_unknown_keywords(unknown, known, "fit")
         options = sample_options(
             sampler=sampler,
             draws=draws,
@@ -377,7 +350,13 @@ class QuasiBayesGMM(UserMoments, Model):  # type: ignore[misc]
         )
         rule = parse_covariance(cov_type, cov_kwds)
         name = check_quasi_likelihood(quasi_likelihood, weight_matrix)
-        rate = check_learning_rate(learning_rate)
+        kwds = {
+            "quasi_likelihood": name,
+            "cov_type": cov_type,
+            "cov_kwds": cov_kwds,
+            "weight_matrix": weight_matrix,
+        }
+        rate, calibration = settled_rate(self, learning_rate, calibration_kwds, rng, kwds)
         posterior, dependence = self._build(rule, name, rate, weight_matrix)
         drawn = sample(posterior, options)
         if dependence is not None and len(dependence.weights.clusters) > 1:
@@ -395,5 +374,7 @@ class QuasiBayesGMM(UserMoments, Model):  # type: ignore[misc]
             notes=[*tail_notes(drawn), *edge_notes(self.exog_names, posterior)],
         )
         results = self.results_class(self, record, cov_kwds)
+        if calibration is not None:
+            results.calibration = calibration
         results.warn_if_unreliable()
         return results

@@ -48,6 +48,7 @@ from qbeconometrics.posterior.resolved_prior import no_prior
 FloatArray = NDArray[np.float64]
 
 FIT_OPTIONS = ("quasi_likelihood", "cov_type", "cov_kwds", "weight_matrix")
+COLLINEAR = "instruments, regressors or moments are collinear"
 # Standard errors of two-stage least squares beyond which a minimum counts as running off.
 FARTHEST = 100.0
 
@@ -176,16 +177,10 @@ def calibrated_moments(
         problem,
         basis.regressor_map,
         model.exog_names,
-        loss=_loss_in_words(options, recentre),
+        loss=loss_in_words(options, recentre),
         bootstrap=drawn.kind,
-        remedy="The inverse of S as weight does not have this trouble."
-        if options.weight_matrix is not None
-        else 'region="marginal" calibrates one of them.',
-        missing=missing_replications(
-            drawn.replications,
-            problem.replications,
-            "instruments, regressors or moments are collinear",
-        ),
+        remedy=remedy_in_words(options),
+        missing=missing_replications(drawn.replications, problem.replications, COLLINEAR),
     )
 
 
@@ -253,7 +248,15 @@ def _criteria_to_sample(
     return updated_criteria(given, drawn, memory_limit)
 
 
-def _loss_in_words(options: MomentOptions, recentre: bool) -> str:
+def remedy_in_words(options: MomentOptions) -> str:
+    """Return what to do where one rate does not suit all coefficients."""
+    if options.weight_matrix is not None:
+        return "The inverse of S as weight does not have this trouble."
+    return 'region="marginal" calibrates one of them.'
+
+
+def loss_in_words(options: MomentOptions, recentre: bool) -> str:
+    """Return what the rate multiplies."""
     kind = options.quasi_likelihood if options.weight_matrix is None else "given"
     recentred = ", recentred" if recentre else ""
     return f"moments: (n/2) g'Wg, {kind} W, cov_type {options.rule.cov_type}{recentred}"

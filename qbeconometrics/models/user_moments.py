@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from qbeconometrics.diagnostics.overidentification import JStatistic, nonlinear_j_statistic
 from qbeconometrics.exceptions import NumericalError
@@ -20,6 +20,11 @@ from qbeconometrics.moments.row_covariance import (
     RowCovariance,
     check_residual_moments,
     row_covariance,
+)
+from qbeconometrics.posterior.nonlinear import (
+    NonlinearPosterior,
+    build_nonlinear_posterior,
+    check_nonlinear_propriety,
 )
 from qbeconometrics.posterior.parameter_search import first_step_covariance, first_step_estimate
 from qbeconometrics.posterior.quasi_posterior import check_weight
@@ -42,6 +47,11 @@ class UserMoments:
 
     def jac(self, params: FloatArray) -> FloatArray:
         """Return the derivative (m, k) of the mean of the moments."""
+        raise NotImplementedError
+
+    @property
+    def exog_names(self) -> list[str]:
+        """Names of the parameters."""
         raise NotImplementedError
 
     @property
@@ -97,10 +107,14 @@ class UserMoments:
         )
         return resolve_dependence(rule, rows, lambda: self._moments_at(self._one_step))
 
+    @property
+    def _residual_instrument(self) -> FloatArray | None:
+        """What residuals are multiplied by under "nonrobust"."""
+        return self.arrays.exog if self.arrays.instrument is None else self.arrays.instrument
+
     def _covariance(self, rule: CovarianceRule, dependence: Dependence | None) -> RowCovariance:
         """How S is formed from the moments of all rows."""
-        arrays, function = self.arrays, self._function
-        instrument = arrays.exog if arrays.instrument is None else arrays.instrument
+        function, instrument = self._function, self._residual_instrument
         if rule.cov_type == "nonrobust":
             for params in (self.start_params, self._one_step):
                 check_residual_moments(self._moments_at(params), instrument)
@@ -111,6 +125,33 @@ class UserMoments:
             weights=None if dependence is None else dependence.weights,
             instrument=instrument,
         )
+
+    def _build(
+        self,
+        rule: CovarianceRule,
+        quasi_likelihood: str,
+        learning_rate: float,
+        weight_matrix: ArrayLike | str | None,
+    ) -> tuple[NonlinearPosterior, Dependence | None]:
+        """Join checked options to the log quasi-posterior."""
+        check_nonlinear_propriety(self.prior, quasi_likelihood)
+        weight = None
+        if weight_matrix is not None:
+            weight = check_weight(weight_matrix, self._function.m, "weight_matrix", "moments")
+        dependence = self._dependence(rule)
+        posterior = build_nonlinear_posterior(
+            self._function,
+            start=self.start_params,
+            rule=rule,
+            quasi_likelihood=quasi_likelihood,
+            learning_rate=learning_rate,
+            prior=self.prior,
+            first_step=self._first_step,
+            weight_matrix=weight,
+            covariance=self._covariance(rule, dependence),
+            one_step=self._one_step,
+        )
+        return posterior, dependence
 
     def j_stat(
         self,

@@ -171,7 +171,7 @@ def _of_residuals(instrument: FloatArray, centered: bool) -> RowCovariance:
     product = instrument.T @ instrument / n
 
     def covariance(moments: FloatArray, mean: FloatArray) -> FloatArray:
-        residuals = _residuals(moments, instrument, squares)
+        residuals = residuals_along(moments, instrument, squares)
         total = float(np.vdot(moments, moments))
         # The part of the moments along the instruments cannot be longer than the moments.
         along = float(np.einsum("ij,ij,i->", residuals, residuals, squares))
@@ -184,7 +184,11 @@ def _of_residuals(instrument: FloatArray, centered: bool) -> RowCovariance:
     return covariance
 
 
-def _residuals(moments: FloatArray, instrument: FloatArray, squares: FloatArray) -> FloatArray:
+def residuals_along(moments: FloatArray, instrument: FloatArray, squares: FloatArray) -> FloatArray:
+    """Return residuals (n, r) of moments that are residuals times instruments.
+
+    `squares` (n,) are the squared lengths of the rows of the instruments.
+    """
     n, q = instrument.shape
     by_residual = moments.reshape(n, -1, q)
     along: FloatArray = np.matmul(by_residual, instrument[:, :, None])[:, :, 0]
@@ -228,7 +232,7 @@ def check_residual_moments(moments: FloatArray, instrument: FloatArray | None) -
             f"{_NOT_RESIDUALS}, and needs the residual of every row, but all instruments are zero "
             f"in row {row}. Add a constant to the instruments, drop the row, or use cov_type='HC0'."
         )
-    residuals = _residuals(moments, instrument, squares)
+    residuals = residuals_along(moments, instrument, squares)
     distance = np.abs(moments - (residuals[:, :, None] * instrument[:, None, :]).reshape(-1, m))
     if distance.max() > RESIDUAL_TOLERANCE * np.abs(moments).max():
         row, moment = divmod(int(distance.argmax()), m)

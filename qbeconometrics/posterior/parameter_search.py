@@ -26,26 +26,40 @@ SINGULAR = 1e-12
 
 
 def first_step_covariance(
-    function: MomentFunction, start: FloatArray, instrument: FloatArray | None
+    function: MomentFunction,
+    start: FloatArray,
+    instrument: FloatArray | None,
+    row_weights: FloatArray | None = None,
 ) -> FloatArray:
     """Return the default of the first step, whose inverse is its weight.
 
     Z'Z/n of the instruments, once for each residual, where the number of moments allows it and Z'Z
     is regular; else the mean squares of the moments at the start.
 
+    Parameters
+    ----------
+    function : MomentFunction
+    start : ndarray, shape (k,)
+    instrument : ndarray, shape (n, q), or None
+    row_weights : ndarray, shape (n,), optional
+        How often a replication of the data draws each row; by default once.
+
     Returns
     -------
     ndarray, shape (m, m)
     """
+    weights = np.ones(function.n) if row_weights is None else row_weights
+    size = weights.sum()
     if instrument is not None and function.m % instrument.shape[1] == 0:
-        product = instrument.T @ instrument / len(instrument)
+        product = (instrument.T * weights) @ instrument / size
+        # Of the rows of the data: a replication that lacks an instrument has no estimate.
         if np.linalg.matrix_rank(instrument) == instrument.shape[1]:
             return np.asarray(
                 np.kron(np.eye(function.m // instrument.shape[1]), product), dtype=float
             )
     with np.errstate(all="ignore"):
         found = function.evaluate(start)
-    squares = np.ones(function.m) if found is None else np.mean(found[0] ** 2, axis=0)
+    squares = np.ones(function.m) if found is None else weights @ found[0] ** 2 / size
     return np.diag(np.where(squares > 0, squares, 1.0))
 
 

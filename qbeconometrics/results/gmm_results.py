@@ -14,6 +14,7 @@ import pandas as pd
 from qbeconometrics.exceptions import NumericalError, OptionError, QBEconometricsError
 from qbeconometrics.posterior.resolved_prior import ResolvedPrior
 from qbeconometrics.posterior.target import Posterior
+from qbeconometrics.results.calibrated import CalibratedResults
 from qbeconometrics.results.fit_record import FitRecord
 from qbeconometrics.results.iv_results import IVResults
 from qbeconometrics.results.prior_results import PriorResults
@@ -26,7 +27,7 @@ class LinearGMMResults(IVResults):
     title = "Quasi-Bayesian GMM Results"
 
 
-class GMMResults(PriorResults):
+class GMMResults(CalibratedResults, PriorResults):
     """Results of user-written moment conditions.
 
     Parameters

@@ -388,20 +388,10 @@ def test_what_cannot_be_calibrated_is_said():
         model_of().fit(learning_rate="calibrate", calibration_kwds={"fit_kwds": {}}, **TWO_STEP)
     with pytest.raises(OptionError, match="belongs to learning_rate"):
         model_of().fit(calibration_kwds={}, **TWO_STEP)
-    written = qb.QuasiBayesGMM(
-        frame["y"].to_numpy(),
-        frame[["d"]].to_numpy(),
-        frame[["z1", "z2"]].to_numpy(),
-        momcond=lambda params, endog, exog, instrument: (
-            instrument * (endog - exog[:, 0] * params[0])[:, None]
-        ),
-        k_params=1,
-        prior=qb.priors.Normal(0.0, 10.0),
-    )
-    with pytest.raises(OptionError, match="not for QuasiBayesGMM"):
-        calibrate(written)
-    with pytest.raises(OptionError, match="'calibrate' is for QuasiBayesM, QuasiBayesLP and"):
-        written.fit(learning_rate="calibrate")
+    with pytest.raises(OptionError, match="QuasiBayesGMM and QuasiBayesLP, not for str"):
+        calibrate("model")
+    with pytest.raises(OptionError, match="for the fits of QuasiBayesM, QuasiBayesIV"):
+        model_of().quasi_posterior(learning_rate="calibrate")
 
 
 def test_too_few_replications():
