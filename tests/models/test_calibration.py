@@ -6,6 +6,7 @@ import matplotlib.pyplot as pyplot
 import numpy as np
 import pandas as pd
 import pytest
+import statsmodels.api as sm
 
 import qbeconometrics as qb
 from qbeconometrics.exceptions import CalibrationWarning, OptionError, UnknownKeywordError
@@ -218,10 +219,8 @@ def test_models_without_a_learning_rate_are_refused():
         qb.calibrate_learning_rate(
             qb.QuasiBayesM(model.endog, model.exog, loss=qb.losses.Quantile(0.5))
         )
-    with pytest.raises(OptionError, match="not for QuasiBayesGMM"):
-        qb.calibrate_learning_rate(
-            qb.QuasiBayesGMM(model.endog, momcond=lambda p, y, x, z: (y - p)[:, None], k_params=1)
-        )
+    with pytest.raises(OptionError, match="QuasiBayesLP, not for RLM"):
+        qb.calibrate_learning_rate(sm.RLM(model.endog, model.exog))
     with pytest.raises(OptionError, match="fit_kwds, recentre and memory_limit are for moments"):
         qb.calibrate_learning_rate(model, recentre=True)
     with pytest.raises(UnknownKeywordError, match="has no keyword 'seed'"):
