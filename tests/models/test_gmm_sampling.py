@@ -19,6 +19,7 @@ ERRORS = 4.0
 LOG_DENSITY_TOLERANCE = 1e-6
 BOTH, MARKET = ["rb", "rm"], ["rm"]
 SAMPLERS = ("rwm", "da", "da-exact", "hmc")
+WITH_SLOW_HMC = (*SAMPLERS[:3], pytest.param("hmc", marks=pytest.mark.slow))
 DRAWS = {"rwm": 6_000, "da": 10_000, "da-exact": 4_000, "hmc": 1_200}
 TUNE = {"hmc": 500}
 
@@ -124,7 +125,7 @@ def test_same_draws_for_the_same_rng_and_any_number_of_cores(sampler):
     assert fits[0].sampler_stats["nonfinite"] == 0
 
 
-@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("sampler", WITH_SLOW_HMC)
 def test_unusable_points_are_rejected_counted_and_warned_of(sampler):
     def fails_above(params, endog, exog, instrument):
         moments = exog * (endog - exog @ params)[:, None]
@@ -133,7 +134,7 @@ def test_unusable_points_are_rejected_counted_and_warned_of(sampler):
         return moments
 
     model, _, _ = regression_model(fails_above)
-    draws = 700 if sampler == "hmc" else 3000
+    draws = 1500 if sampler == "hmc" else 3000
     with pytest.warns(NumericalWarning, match="not finite at"):
         res = model.fit(sampler, draws=draws, tune=500, rng=1, progressbar=False)
     assert res.sampler_stats["nonfinite"] > 0.01 * res.sampler_stats["evaluations"]
