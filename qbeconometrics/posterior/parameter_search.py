@@ -48,10 +48,10 @@ def first_step_covariance(
     -------
     ndarray, shape (m, m)
     """
-    weights = np.ones(function.n) if row_weights is None else row_weights
-    size = weights.sum()
+    size = function.n if row_weights is None else row_weights.sum()
     if instrument is not None and function.m % instrument.shape[1] == 0:
-        product = (instrument.T * weights) @ instrument / size
+        weighted = instrument.T if row_weights is None else instrument.T * row_weights
+        product = weighted @ instrument / size
         # Of the rows of the data: a replication that lacks an instrument has no estimate.
         if np.linalg.matrix_rank(instrument) == instrument.shape[1]:
             return np.asarray(
@@ -59,7 +59,11 @@ def first_step_covariance(
             )
     with np.errstate(all="ignore"):
         found = function.evaluate(start)
-    squares = np.ones(function.m) if found is None else weights @ found[0] ** 2 / size
+    squares = (
+        np.ones(function.m)
+        if found is None
+        else np.average(found[0] ** 2, axis=0, weights=row_weights)
+    )
     return np.diag(np.where(squares > 0, squares, 1.0))
 
 
