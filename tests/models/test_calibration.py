@@ -146,6 +146,13 @@ def test_every_bootstrap(kind, options):
     assert found.status == "converged"
 
 
+@pytest.mark.parametrize("shown", [True, False])
+def test_progress_counts_replications(shown, capsys):
+    qb.calibrate_learning_rate(model_of(), rng=0, progressbar=shown, **FEW)
+    told = capsys.readouterr().err
+    assert ("calibration" in told and "60" in told) is shown
+
+
 def test_a_prior_that_decides_leaves_no_root():
     tight = qb.priors.Normal([10.0, 10.0], 1e-3)
     found = qb.calibrate_learning_rate(

@@ -394,6 +394,24 @@ def test_what_cannot_be_calibrated_is_said():
         model_of().quasi_posterior(learning_rate="calibrate")
 
 
+def test_a_joint_rate_that_suits_no_coefficient_is_said():
+    """Identity weight lets the moment of the largest scale decide about combinations."""
+    model = qb.QuasiBayesIV.from_formula(
+        "lwage ~ exper + black + [educ ~ nearc4 + nearc2]",
+        qb.datasets.load("card1995"),
+        prior=qb.priors.Flat(),
+    )
+    options = {"quasi_likelihood": "two-step", "weight_matrix": "identity"}
+    joint = qb.calibrate_learning_rate(model, fit_kwds=options, rng=0)
+    assert joint.implied_rates.max() < 2 * joint.implied_rates.min()
+    assert joint.learning_rate < 0.1 * joint.implied_rates.min()
+    assert not joint.one_rate_suffices
+    width = np.sqrt(joint.implied_rates.median() / joint.learning_rate)
+    assert f"single coefficients are {width:.2g} times" in " ".join(joint.summary().split())
+    efficient = qb.calibrate_learning_rate(model, fit_kwds={"quasi_likelihood": "two-step"}, rng=0)
+    assert efficient.one_rate_suffices
+
+
 def test_too_few_replications():
     """A dummy for three rows is missing from one resample of pairs in twenty."""
     frame = frame_of().assign(rare=lambda f: (f.index < 3).astype(float))
