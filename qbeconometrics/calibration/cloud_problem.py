@@ -134,17 +134,6 @@ class CloudProblem(ReplicatedProblem):
         worth = np.minimum(sizes / particles, 1.0)
         return ParticleSystem(rate, self._mixture.positions[chosen], losses, worth)
 
-    def move(
-        self,
-        system: ParticleSystem,
-        roots: FloatArray,
-        scales: FloatArray,
-        seed: np.random.SeedSequence,
-    ) -> tuple[ParticleSystem, FloatArray]:
-        """Resample the particles anew, which is a move that is always accepted."""
-        moved = self.simulate(system.rate, seed, system.losses.shape[1])
-        return moved, np.ones(self.replications)
-
     def weights(self, rate: float) -> FloatArray:
         """Return importance weights (B, positions), which sum to one in each replication."""
         return _normalised(-rate * self._losses + self._rest - self._log_proposal)

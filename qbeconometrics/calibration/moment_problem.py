@@ -75,17 +75,6 @@ class MomentProblem(ReplicatedProblem):
             positions[b] = mean[b] + normal @ root[b]
         return ParticleSystem(rate, positions, self._losses(positions))
 
-    def move(
-        self,
-        system: ParticleSystem,
-        roots: FloatArray,
-        scales: FloatArray,
-        seed: np.random.SeedSequence,
-    ) -> tuple[ParticleSystem, FloatArray]:
-        """Replace the particles by independent draws, which is a move that is always accepted."""
-        moved = self.simulate(system.rate, seed, system.losses.shape[1])
-        return moved, np.ones(self.replications)
-
 
 def _streams(seed: np.random.SeedSequence, count: int) -> list[np.random.SeedSequence]:
     """Children of a seed that are the same whenever they are asked for."""

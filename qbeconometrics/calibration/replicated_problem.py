@@ -8,6 +8,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from qbeconometrics.calibration.coverage import ParticleSystem
+
 FloatArray = NDArray[np.float64]
 
 
@@ -42,6 +44,21 @@ class ReplicatedProblem(ABC):
         matching sees the smallest.
         """
         return float(self.n_params / np.trace(self.score_product))
+
+    @abstractmethod
+    def simulate(self, rate: float, seed: np.random.SeedSequence, particles: int) -> ParticleSystem:
+        """Draw particles of all replications."""
+
+    def move(
+        self,
+        system: ParticleSystem,
+        roots: FloatArray,
+        scales: FloatArray,
+        seed: np.random.SeedSequence,
+    ) -> tuple[ParticleSystem, FloatArray]:
+        """Draw particles anew, where they are independent: a move that is always accepted."""
+        moved = self.simulate(system.rate, seed, system.losses.shape[1])
+        return moved, np.ones(self.replications)
 
     def values(self, positions: FloatArray) -> FloatArray:
         """Return the functional of positions (B, M, k): (B, M)."""
