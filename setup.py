@@ -23,6 +23,7 @@ KERNELS = [
     "_projection_gradient",
     "_particles",
     "_row_products",
+    "_density",
 ]
 
 HEADERS = ["_hot_loops", "_risk_loops", "_product_loops"]
