@@ -5,7 +5,7 @@ entries of Q into the gradient of the log density of the coordinates under which
 with respect to the uniform distribution; the constants of these densities are left to the caller.
 Polar: Jauch, Hoff and Dunson (2019, arXiv:1906.07684). Reflections: Stewart (1980,
 doi:10.1137/0717034), with the sign of every reflection held fixed, so that the map has no jump.
-Rotations: Pourzanjani et al. (2021, doi:10.1214/20-BA1202). Cayley: Jauch, Hoff and Dunson (2018,
+Rotations: Pourzanjani et al. (2021, arXiv:1710.09443). Cayley: Jauch, Hoff and Dunson (2018,
 arXiv:1810.02881), with a Jacobian in closed form that is ours.
 """
 
@@ -55,8 +55,9 @@ def polar_forward(x: FloatArray, p: int, k: int) -> FloatArray:
 
 
 def polar_pull_back(x: FloatArray, slope: FloatArray) -> tuple[float, FloatArray]:
-    """Return -||X||^2 / 2 and the gradient of log f(Q) - ||X||^2 / 2; singular values are not divided
-    by their differences, so that equal ones do no harm.
+    """Return -||X||^2 / 2 and the gradient of log f(Q) - ||X||^2 / 2.
+
+    Nothing is divided by differences of singular values, so equal ones do no harm.
     """
     left, values, right = np.linalg.svd(x.reshape(slope.shape), full_matrices=False)
     if values[-1] == 0.0:
@@ -77,7 +78,7 @@ def _parts(p: int, k: int) -> Iterator[tuple[int, slice]]:
 
 
 def reflector(v: FloatArray, sign: int) -> tuple[FloatArray, float, float]:
-    """Return a, a'a and ||v|| of the reflection -sign (I - 2 a a' / a'a) that takes e_1 to v / ||v||.
+    """Return a, a'a, ||v|| of the reflection -sign (I - 2 a a' / a'a) that takes e_1 to v / ||v||.
 
     Examples
     --------
@@ -91,7 +92,7 @@ def reflector(v: FloatArray, sign: int) -> tuple[FloatArray, float, float]:
         a[0] = sign * float(v[1:] @ v[1:]) / (length - sign * v[0])
     else:
         a[0] = v[0] + sign * length
-    return a, 2.0 * length * abs(a[0]), length
+    return a, 2.0 * length * float(abs(a[0])), length
 
 
 def reflect(a: FloatArray, square: float, sign: int, block: FloatArray) -> FloatArray:
@@ -140,8 +141,9 @@ def householder_forward(x: FloatArray, p: int, k: int, sign: int, det: int) -> F
 def householder_pull_back(
     x: FloatArray, slope: FloatArray, sign: int, det: int
 ) -> tuple[float, FloatArray]:
-    """Return -||x||^2 / 2 and the gradient of log f(Q) - ||x||^2 / 2, undoing one reflection after
-    the other from the left.
+    """Return -||x||^2 / 2 and the gradient of log f(Q) - ||x||^2 / 2.
+
+    The reflections are undone one after the other from the left, so none of their results is kept.
     """
     p, k = slope.shape
     Q, slope, gradient = householder_forward(x, p, k, sign, det), slope.copy(), -x
@@ -194,24 +196,28 @@ def givens_forward(x: FloatArray, p: int, k: int) -> FloatArray:
 
 
 def givens_pull_back(x: FloatArray, slope: FloatArray) -> tuple[float, FloatArray]:
-    """Return the log density of angles and radii, (j - i - 1) log|cos t_ij| - log r_ij
-    - (r_ij - 1)^2 / (2 sd^2) summed over the planes, and the gradient of log f(Q) plus it.
+    """Return the log density of angles and radii, and the gradient of log f(Q) plus it.
+
+    It is the sum over planes of (j - i - 1) log|cos t_ij| - log r_ij - (r_ij - 1)^2 / (2 sd^2).
     """
     p, k = slope.shape
-    Q, slope, value, gradient = givens_forward(x, p, k), slope.copy(), 0.0, np.empty((x.size // 2, 2))
-    for n, ((i, j), (across, up)) in enumerate(
-        zip(rotations(p, k), x.reshape(-1, 2), strict=True)
-    ):
+    Q, slope, value, gradient = (
+        givens_forward(x, p, k),
+        slope.copy(),
+        0.0,
+        np.empty((x.size // 2, 2)),
+    )
+    for n, ((i, j), (across, up)) in enumerate(zip(rotations(p, k), x.reshape(-1, 2), strict=True)):
         r, power = float(np.hypot(across, up)), j - i - 1
         if r == 0.0 or (power and across == 0.0):
             return np.nan, np.full(x.size, np.nan)
         cos, sin = across / r, up / r
         by_angle = float(slope[j, i:] @ Q[i, i:] - slope[i, i:] @ Q[j, i:])
         if power:
-            value += power * np.log(abs(cos))
+            value += power * float(np.log(abs(cos)))
             by_angle -= power * sin / cos
         by_radius = -(r - 1.0) / RADIUS_SD**2 - 1.0 / r
-        value -= 0.5 * ((r - 1.0) / RADIUS_SD) ** 2 + np.log(r)
+        value -= 0.5 * ((r - 1.0) / RADIUS_SD) ** 2 + float(np.log(r))
         gradient[n] = by_radius * cos - by_angle * sin / r, by_radius * sin + by_angle * cos / r
         for matrix in (Q, slope):
             matrix[i], matrix[j] = (
@@ -228,7 +234,8 @@ def _cayley_parts(x: FloatArray, p: int, k: int) -> tuple[FloatArray, FloatArray
     B[np.tril_indices(k, -1)] = x[:n]
     A = x[n:].reshape(p - k, k)
     inner = np.eye(k) + A.T @ A - (B - B.T)
-    return A, np.linalg.inv(inner), -float(np.linalg.slogdet(inner)[1])
+    N: FloatArray = np.asarray(np.linalg.inv(inner), dtype=np.float64)
+    return A, N, -float(np.linalg.slogdet(inner)[1])
 
 
 def cayley_forward(x: FloatArray, p: int, k: int) -> FloatArray:
@@ -245,8 +252,9 @@ def cayley_forward(x: FloatArray, p: int, k: int) -> FloatArray:
 
 
 def cayley_pull_back(x: FloatArray, slope: FloatArray) -> tuple[float, FloatArray]:
-    """Return the log Jacobian d log 2 - (p - 1) log det(I + A'A - B) and the gradient of log f(Q)
-    plus it.
+    """Return the log Jacobian and the gradient of log f(Q) plus it.
+
+    It is d log 2 - (p - 1) log det(I + A'A - B).
     """
     p, k = slope.shape
     A, N, log_determinant = _cayley_parts(x, p, k)
@@ -254,7 +262,7 @@ def cayley_pull_back(x: FloatArray, slope: FloatArray) -> tuple[float, FloatArra
     by_inverse = -N.T @ (2.0 * upper + 2.0 * A.T @ lower) @ N.T - (p - 1) * N.T
     by_A = 2.0 * lower @ N.T + A @ (by_inverse + by_inverse.T)
     by_B = (by_inverse.T - by_inverse)[np.tril_indices(k, -1)]
-    value = x.size * np.log(2.0) + (p - 1) * log_determinant
+    value = x.size * float(np.log(2.0)) + (p - 1) * log_determinant
     return value, np.concatenate([by_B, by_A.ravel()])
 
 
@@ -309,8 +317,9 @@ class StiefelMap:
         return Q if self.frame is None else self.frame @ Q
 
     def pull_back(self, x: FloatArray, slope: FloatArray) -> tuple[float, FloatArray]:
-        """Return the chart's own log density at x and the gradient of log f(Q) plus it, given the
-        gradient (p, k) of log f by Q; NaN where there is none.
+        """Return the chart's own log density at x and the gradient of log f(Q) plus it.
+
+        `slope` (p, k) is the gradient of log f by Q; NaN where there is no density.
         """
         slope = slope if self.frame is None else self.frame.T @ slope
         if self.chart == "polar":
