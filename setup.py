@@ -24,6 +24,10 @@ KERNELS = [
     "_particles",
     "_row_products",
     "_density",
+    "_stiefel_factors",
+    "_stiefel_products",
+    "_stiefel",
+    "_stiefel_density",
 ]
 
 HEADERS = ["_hot_loops", "_risk_loops", "_product_loops"]

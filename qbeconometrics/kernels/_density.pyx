@@ -20,6 +20,8 @@ cdef class CompiledDensity:
         ------
         ValueError
         """
+        if self.c.evaluate == NULL:
+            raise TypeError("a density is one of the classes that are derived from this one")
         if x.shape[0] != self.c.size:
             raise ValueError(f"x must have {self.c.size} coordinates")
         cdef double value

@@ -9,7 +9,13 @@ from typing import Any
 import numpy as np
 
 from qbeconometrics.exceptions import InputError
-from qbeconometrics.kernels.reference.stiefel import StiefelMap
+from qbeconometrics.kernels._density import CompiledDensity
+from qbeconometrics.kernels._stiefel import StiefelMap
+from qbeconometrics.kernels._stiefel_density import (
+    MatrixTarget,
+    PythonMatrixTarget,
+    StiefelDensity,
+)
 from qbeconometrics.stiefel.checks import (
     FloatArray,
     check_array,
@@ -161,6 +167,46 @@ class Chart(ABC):
         log_f, slope = _evaluated(target, Q)
         value, gradient = self._map.pull_back(x, slope)
         return log_f + float(value) + self._log_constant, gradient
+
+    def density(self, target: Target | MatrixTarget) -> CompiledDensity:
+        """Return what `log_density_and_gradient` computes, as compiled samplers take it.
+
+        Parameters
+        ----------
+        target : callable or compiled target
+            A Python function as for `log_density_and_gradient`, whose first error is kept in
+            `error` of a `PythonMatrixTarget` made from it, or a `MatrixTarget`, which runs without
+            Python.
+
+        Returns
+        -------
+        CompiledDensity
+            With `size` and `log_density_and_gradient(x)`; NaN where there is no density. Its work
+            space is its own, so each thread takes one.
+
+        Raises
+        ------
+        InputError
+            If a compiled target is for matrices of another shape.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from qbeconometrics import stiefel
+        >>> from qbeconometrics.kernels._stiefel_density import QuadraticTarget
+        >>> M = np.array([[2.0], [0.0]])
+        >>> density = stiefel.Cayley(2, 1).density(QuadraticTarget(2, 1, linear=M))
+        >>> round(density.log_density_and_gradient(np.array([0.5]))[0], 4)
+        -0.1679
+        """
+        if not isinstance(target, MatrixTarget):
+            target = PythonMatrixTarget(self.p, self.k, target)
+        if (target.p, target.k) != (self.p, self.k):
+            raise InputError(
+                f"the target is for matrices {(target.p, target.k)}, and the chart for "
+                f"{(self.p, self.k)}"
+            )
+        return StiefelDensity(self._map, target, self._log_constant)
 
 
 def _evaluated(target: Target, Q: FloatArray) -> tuple[float, FloatArray]:

@@ -40,8 +40,8 @@ class Cayley(Chart):
     the square C are the centre; x holds the elements of B below its diagonal, by rows, and then
     those of A (p - k, k) by rows. The closed form 2^d det(I + A'A - B)^-(p-1) of the Jacobian, d
     being `size`, is ours. Matrices Q for which -1 is an eigenvalue of center'Q are not reached. For
-    p = k all Q have the determinant of the centre. Far from the centre Q loses digits, as the square
-    of x does where p < 2 k.
+    p = k all Q have the determinant of the centre. Far from the centre Q loses digits, for p < 2 k
+    as the square of x.
 
     Examples
     --------

@@ -6,7 +6,6 @@ import numpy as np
 from scipy.special import gammaln
 
 from qbeconometrics.exceptions import InputError
-from qbeconometrics.kernels.reference.stiefel import rotations
 from qbeconometrics.stiefel.base import Chart
 from qbeconometrics.stiefel.checks import FloatArray
 
@@ -50,11 +49,14 @@ class Givens(Chart):
 
     def __init__(self, p: int, k: int) -> None:
         super().__init__("givens", p, k)
-        gaps = np.array([j - i for i, j in rotations(self.p, self.k)])
+        gaps = np.array([j - i for i, j in self._planes()])
         # Integrals of |cos|^(gap - 1) over the circle, and of the density of a radius.
         circles = np.log(2.0 * np.sqrt(np.pi)) + gammaln(0.5 * gaps) - gammaln(0.5 * (gaps + 1))
         radii = len(gaps) * np.log(0.1 * np.sqrt(2.0 * np.pi))
         self._log_constant = -float(np.sum(circles)) - float(radii)
+
+    def _planes(self) -> list[tuple[int, int]]:
+        return [(i, j) for i in range(self.k) for j in range(i + 1, self.p)]
 
     def angles(self, x: FloatArray) -> FloatArray:
         """Return the angles, from -pi to pi, in the order of the planes.
@@ -88,7 +90,7 @@ class Givens(Chart):
                 "a column, or use Householder(p, k, det=-1) or Polar(p, k)"
             )
         pairs = []
-        for i, j in rotations(self.p, self.k):
+        for i, j in self._planes():
             r = float(np.hypot(Q[i, i], Q[j, i]))
             cos, sin = (Q[i, i] / r, Q[j, i] / r) if r > 0.0 else (1.0, 0.0)
             pairs.append((cos, sin))

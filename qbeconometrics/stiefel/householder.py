@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from qbeconometrics.exceptions import InputError
-from qbeconometrics.kernels.reference.stiefel import reflect, reflector
 from qbeconometrics.stiefel.base import Chart
 from qbeconometrics.stiefel.checks import FloatArray, check_sign
 
@@ -67,13 +66,21 @@ class Householder(Chart):
         vectors = []
         for i in range(min(self.k, self.p - 1)):
             direction = Q[i:, i]
-            a, square, _ = reflector(direction, self.sign)
-            if square == 0.0:
+            if self.sign * direction[0] < 0.0 and not np.any(direction[1:]):
                 raise InputError(
                     f"Q lies in the hole of the chart, at reflection {i + 1}: use "
                     f"sign={-self.sign}, or another chart"
                 )
             # The mode of the length of p - i normals.
             vectors.append(np.sqrt(self.p - i - 1.0) * direction)
-            Q[i:, i:] = reflect(a, square, self.sign, Q[i:, i:])
+            Q[i:, i:] = _undo_reflection(direction, self.sign, Q[i:, i:])
         return np.concatenate(vectors)
+
+
+def _undo_reflection(direction: FloatArray, sign: int, block: FloatArray) -> FloatArray:
+    """Reflect a block (m, n) so that a unit vector goes to the first axis."""
+    a, tail = direction.copy(), float(direction[1:] @ direction[1:])
+    first = sign * float(direction[0])
+    # The other form of 1 + first where that would lose digits.
+    a[0] = sign * (1.0 + first if first > 0.0 else tail / (1.0 - first))
+    return -sign * (block - np.outer(a, 2.0 / (a @ a) * (a @ block)))

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 import qbeconometrics as qb
+from qbeconometrics.exceptions import InputError
+from qbeconometrics.kernels._stiefel_density import QuadraticTarget
 
 POINTS = range(5)
 
@@ -75,6 +77,21 @@ def test_free_lengths_are_at_their_mode(shape):
             for scale in (0.99, 1.0, 1.01)
         )
         assert middle > max(less, more)
+
+
+def test_compiled_density(chart, target_of, point_of):
+    """The same from a Python function and from a compiled target, for compiled samplers."""
+    target, x = target_of(chart.p, chart.k), point_of(chart)
+    M, A, D = target.arguments
+    logp, gradient = chart.log_density_and_gradient(x, target)
+    compiled = QuadraticTarget(chart.p, chart.k, linear=M, quadratic=0.5 * A, weights=D)
+    for density in (chart.density(target), chart.density(compiled)):
+        found = density.log_density_and_gradient(x)
+        assert density.size == chart.size
+        assert found[0] == pytest.approx(logp, rel=1e-12)
+        np.testing.assert_allclose(found[1], gradient, rtol=1e-10, atol=1e-10)
+    with pytest.raises(InputError, match="target is for matrices"):
+        chart.density(QuadraticTarget(chart.p + 1, chart.k))
 
 
 def test_size(shape):

@@ -297,6 +297,8 @@ class StiefelMap:
     ) -> None:
         if chart not in CHARTS or not 1 <= k <= p or p < 2:
             raise ValueError("chart must be known, and p at least 2, and k from 1 to p")
+        if abs(sign) != 1 or abs(det) != 1:
+            raise ValueError("sign and det must be 1 or -1")
         self.chart, self.p, self.k, self.sign, self.det, self.frame = chart, p, k, sign, det, frame
 
     @property
