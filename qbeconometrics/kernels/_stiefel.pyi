@@ -1,6 +1,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+CHARTS: tuple[str, ...]
+
 class StiefelMap:
     def __init__(
         self,

@@ -69,11 +69,13 @@ cdef bint polar_pull_back(
         for a in range(k):
             inner[a * k + b] = dot(left + a * p, turned + b * p, p)
     for b in range(k):
+        # What lies outside of the columns of U; nothing, were it not for rounding, if U is square.
         for i in range(p):
-            turned[b * p + i] /= values[b]
+            turned[b * p + i] *= 1.0 / values[b] if p > k else 0.0
         for a in range(k):
             factor = (inner[a * k + b] - inner[b * k + a]) / (values[a] + values[b])
-            factor -= inner[a * k + b] / values[b]
+            if p > k:
+                factor -= inner[a * k + b] / values[b]
             for i in range(p):
                 turned[b * p + i] += factor * left[a * p + i]
     multiply(turned, right, p, k, k, True, gradient)

@@ -33,6 +33,7 @@ COMPARED_IN = {
     "move_particles": "test_particles.py",
     "CompiledDensity": "test_density.py",
     "PythonDensity": "test_density.py",
+    "CHARTS": "test_stiefel.py",
     "StiefelMap": "test_stiefel.py",
     "MatrixTarget": "test_stiefel.py",
     "QuadraticTarget": "test_stiefel.py",

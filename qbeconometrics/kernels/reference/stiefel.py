@@ -65,7 +65,11 @@ def polar_pull_back(x: FloatArray, slope: FloatArray) -> tuple[float, FloatArray
     turned = slope @ right.T
     inner = left.T @ turned
     skew = (inner - inner.T) / np.add.outer(values, values)
-    gradient = ((turned - left @ inner) / values + left @ skew) @ right
+    gradient = left @ skew
+    if x.size > right.size:
+        # What lies outside of the columns of U; rounding would leave something for a square one.
+        gradient = gradient + (turned - left @ inner) / values
+    gradient = gradient @ right
     return -0.5 * float(x @ x), gradient.ravel() - x
 
 
@@ -308,6 +312,8 @@ class StiefelMap:
 
     def forward(self, x: FloatArray) -> FloatArray:
         """Return Q (p, k) at x (size,); NaN where there is none."""
+        if not np.all(np.isfinite(x)):
+            return np.full((self.p, self.k), np.nan)
         if self.chart == "polar":
             Q = polar_forward(x, self.p, self.k)
         elif self.chart == "householder":
@@ -323,6 +329,8 @@ class StiefelMap:
 
         `slope` (p, k) is the gradient of log f by Q; NaN where there is no density.
         """
+        if not np.all(np.isfinite(x)):
+            return np.nan, np.full(self.size, np.nan)
         slope = slope if self.frame is None else self.frame.T @ slope
         if self.chart == "polar":
             return polar_pull_back(x, slope)
