@@ -1,8 +1,18 @@
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import disjoint_base
+
+# What Cython adds to every module.
+__pyx_capi__: dict[str, Any]
+__reduce_cython__: Any
+__setstate_cython__: Any
+__test__: dict[str, str]
 
 CHARTS: tuple[str, ...]
 
+@disjoint_base
 class StiefelMap:
     def __init__(
         self,
