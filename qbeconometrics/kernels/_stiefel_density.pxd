@@ -28,6 +28,6 @@ cdef class MatrixTarget:
 
 cdef class StiefelDensity(CompiledDensity):
     cdef StiefelMap chart
-    cdef MatrixTarget target
+    cdef readonly MatrixTarget target
     cdef double[::1] work
     cdef Joined joined

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from qbeconometrics.exceptions import InputError
-from qbeconometrics.kernels._density import CompiledDensity
 from qbeconometrics.kernels._stiefel import StiefelMap
 from qbeconometrics.kernels._stiefel_density import (
     MatrixTarget,
@@ -168,21 +167,20 @@ class Chart(ABC):
         value, gradient = self._map.pull_back(x, slope)
         return log_f + float(value) + self._log_constant, gradient
 
-    def density(self, target: Target | MatrixTarget) -> CompiledDensity:
+    def density(self, target: Target | MatrixTarget) -> StiefelDensity:
         """Return what `log_density_and_gradient` computes, as compiled samplers take it.
 
         Parameters
         ----------
         target : callable or compiled target
             A Python function as for `log_density_and_gradient`, whose first error is kept in
-            `error` of a `PythonMatrixTarget` made from it, or a `MatrixTarget`, which runs without
-            Python.
+            `target.error` of what is returned, or a `MatrixTarget`, which runs without Python.
 
         Returns
         -------
-        CompiledDensity
-            With `size` and `log_density_and_gradient(x)`; NaN where there is no density. Its work
-            space is its own, so each thread takes one.
+        StiefelDensity
+            With `size`, `target` and `log_density_and_gradient(x)`; NaN where there is no density.
+            Its work space is its own, so each thread takes one.
 
         Raises
         ------

@@ -153,6 +153,7 @@ def test_errors_of_python_targets_are_kept(maps, densities):
         target = densities.PythonMatrixTarget(3, 1, function)
         density = densities.StiefelDensity(chart, target)
         assert np.isnan(density.log_density_and_gradient(np.ones(3))[0])
+        assert density.target is target
         assert message in str(target.error)
 
 

@@ -94,6 +94,15 @@ def test_compiled_density(chart, target_of, point_of):
         chart.density(QuadraticTarget(chart.p + 1, chart.k))
 
 
+def test_errors_in_a_compiled_density_are_kept():
+    def failing(Q):
+        raise ZeroDivisionError("mine")
+
+    density = qb.stiefel.Polar(2, 1).density(failing)
+    assert np.isnan(density.log_density_and_gradient(np.ones(2))[0])
+    assert isinstance(density.target.error, ZeroDivisionError)
+
+
 def test_size(shape):
     p, k = shape
     dimension = p * k - k * (k + 1) // 2

@@ -136,12 +136,12 @@ class StiefelDensity(CompiledDensity):
         if (getattr(target, "p", 0), getattr(target, "k", 0)) != (chart.p, chart.k):
             raise ValueError(f"the target must take matrices ({chart.p}, {chart.k})")
         self.size = chart.size
-        self._chart, self._target, self._log_constant = chart, target, log_constant
+        self._chart, self.target, self._log_constant = chart, target, log_constant
 
     def _evaluate(self, x: FloatArray) -> tuple[float, FloatArray]:
         Q = self._chart.forward(x)
         if not np.all(np.isfinite(Q)):
             return np.nan, np.full(self.size, np.nan)
-        log_f, slope = self._target.log_density_and_gradient(Q)
+        log_f, slope = self.target.log_density_and_gradient(Q)
         value, gradient = self._chart.pull_back(x, slope)
         return log_f + value + self._log_constant, gradient
