@@ -23,6 +23,11 @@ KERNELS = [
     "_projection_gradient",
     "_particles",
     "_row_products",
+    "_density",
+    "_stiefel_factors",
+    "_stiefel_products",
+    "_stiefel",
+    "_stiefel_density",
 ]
 
 HEADERS = ["_hot_loops", "_risk_loops", "_product_loops"]

@@ -6,7 +6,7 @@
 import logging
 from importlib.metadata import version
 
-from qbeconometrics import datasets, exceptions, losses, moment_functions, priors
+from qbeconometrics import datasets, exceptions, losses, moment_functions, priors, stiefel
 from qbeconometrics.models.calibration import calibrate_learning_rate
 from qbeconometrics.models.calibration_comparison import compare_calibrations
 from qbeconometrics.models.gmm import QuasiBayesGMM
@@ -37,6 +37,7 @@ __all__ = [
     "moment_functions",
     "priors",
     "show_versions",
+    "stiefel",
 ]
 
 logging.getLogger(__name__).addHandler(logging.NullHandler())

@@ -17,6 +17,7 @@ from qbeconometrics import (
     moment_functions,
     priors,
     show_versions,
+    stiefel,
 )
 
 __all__ = [
@@ -36,4 +37,5 @@ __all__ = [
     "moment_functions",
     "priors",
     "show_versions",
+    "stiefel",
 ]

@@ -22,6 +22,7 @@ ORDER = (
     "diagnostics",
     "sampling",
     "calibration",
+    "stiefel",
     "plots",
     "results",
     "models",

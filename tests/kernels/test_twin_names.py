@@ -31,6 +31,14 @@ COMPARED_IN = {
     "LossRows": "test_particles.py",
     "particle_walk": "test_particles.py",
     "move_particles": "test_particles.py",
+    "CompiledDensity": "test_density.py",
+    "PythonDensity": "test_density.py",
+    "CHARTS": "test_stiefel.py",
+    "StiefelMap": "test_stiefel.py",
+    "MatrixTarget": "test_stiefel.py",
+    "QuadraticTarget": "test_stiefel.py",
+    "PythonMatrixTarget": "test_stiefel.py",
+    "StiefelDensity": "test_stiefel.py",
 }
 
 
