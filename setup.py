@@ -24,6 +24,7 @@ KERNELS = [
     "_particles",
     "_row_products",
     "_density",
+    "_nuts",
 ]
 
 HEADERS = ["_hot_loops", "_risk_loops", "_product_loops"]

@@ -31,6 +31,10 @@ COMPARED_IN = {
     "LossRows": "test_particles.py",
     "particle_walk": "test_particles.py",
     "move_particles": "test_particles.py",
+    "CompiledDensity": "test_density.py",
+    "PythonDensity": "test_density.py",
+    "STATISTICS": "test_nuts.py",
+    "nuts": "test_nuts.py",
 }
 
 
