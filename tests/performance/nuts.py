@@ -118,7 +118,7 @@ def nutpie_method(size):
         ndim=size,
         make_logp_fn=lambda: standard_normal,
         make_expand_fn=lambda *_: lambda x: {"x": x},
-        expanded_dtypes=[np.float64],
+        expanded_dtypes=[np.dtype(np.float64)],
         expanded_shapes=[(size,)],
         expanded_names=["x"],
     )
