@@ -28,6 +28,7 @@ KERNELS = [
     "_stiefel_products",
     "_stiefel",
     "_stiefel_density",
+    "_nuts",
 ]
 
 HEADERS = ["_hot_loops", "_risk_loops", "_product_loops"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class QBEconometricsError(Exception):
@@ -52,6 +53,12 @@ class MomentFunctionError(QBEconometricsError, ValueError):
 
 class LossFunctionError(QBEconometricsError, ValueError):
     """A user-written loss raised, or returned what cannot be used."""
+
+
+class DensityError(QBEconometricsError, ValueError):
+    """A log density raised, or returned what cannot be used; `sample` holds the draws before it."""
+
+    sample: Any = None
 
 
 class MissingExtraError(QBEconometricsError, ImportError):

@@ -5,7 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import disjoint_base
 
-# What Cython adds to every module.
+# What Cython adds to every module that has classes.
 __reduce_cython__: Any
 __setstate_cython__: Any
 __test__: dict[str, str]

@@ -8,7 +8,7 @@ F is a lower factor of the covariance. Far out S grows, so the law is wider ther
 and `power` stretches the radius; power = 0 is the linear map. The stretching is ours.
 """
 
-from libc.math cimport exp, isfinite, log, sqrt
+from libc.math cimport exp, isfinite, log
 from libc.stdint cimport int64_t
 from libc.stdlib cimport free, malloc
 
@@ -22,6 +22,7 @@ from qbeconometrics.kernels._linear_moments cimport (
     scratch_size,
 )
 from qbeconometrics.kernels._random cimport bitgen_t, generator, random_standard_normal_fill
+from qbeconometrics.kernels._step cimport adapt_step
 from qbeconometrics.kernels._target cimport Point, Target
 
 
@@ -38,11 +39,6 @@ cdef double END_SHARE = 0.21178
 
 # An energy error above this is counted as a divergence, as in Stan.
 cdef double DIVERGENCE = 1000.0
-
-# Dual averaging with the constants of Hoffman & Gelman (2014, JMLR 15, 1593-1623).
-cdef double SHRINKAGE = 0.05
-cdef double OFFSET = 10.0
-cdef double DECAY = 0.75
 
 # A trajectory is at most this many steps, whatever its length.
 cdef int MOST_STEPS = 512
@@ -110,17 +106,6 @@ cdef bint settle(
     here.log_target = p.log_likelihood + p.log_prior
     here.log_density = here.log_target + k * f.power * log_s + log(w)
     return isfinite(here.log_density)
-
-
-cdef void adapt_step(double* tuning, double acceptance, double goal) noexcept nogil:
-    """One step of dual averaging; tuning holds log step, count, mean error, mean log step, anchor."""
-    cdef double count = tuning[1] + 1.0, weight
-    tuning[1] = count
-    weight = 1.0 / (count + OFFSET)
-    tuning[2] = (1.0 - weight) * tuning[2] + weight * (goal - acceptance)
-    tuning[0] = tuning[4] - sqrt(count) / SHRINKAGE * tuning[2]
-    weight = exp(-DECAY * log(count))
-    tuning[3] = weight * tuning[0] + (1.0 - weight) * tuning[3]
 
 
 cdef double kinetic(const double* momentum, int k) noexcept nogil:

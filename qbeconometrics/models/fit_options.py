@@ -14,6 +14,7 @@ from qbeconometrics.exceptions import OptionError, check_choice
 from qbeconometrics.posterior.quasi_posterior import QUASI_LIKELIHOODS
 from qbeconometrics.sampling.chains import default_cores
 from qbeconometrics.sampling.options import SampleOptions, parse_sampler_kwds
+from qbeconometrics.sampling.options import whole_number as whole_number
 from qbeconometrics.sampling.seeds import spawn_seeds
 
 FIT_KEYWORDS = (
@@ -31,15 +32,6 @@ FIT_KEYWORDS = (
     "sampler_kwds",
     "progressbar",
 )
-
-
-def whole_number(value: Any, argument: str, *, minimum: int) -> int:
-    """Return `value` as an int of at least `minimum`, else raise `OptionError`."""
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
-        raise OptionError(f"{argument}={value!r} must be a whole number")
-    if value < minimum:
-        raise OptionError(f"{argument}={value} must be at least {minimum}")
-    return int(value)
 
 
 def check_learning_rate(value: Any) -> float:

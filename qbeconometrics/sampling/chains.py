@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,9 @@ EXECUTOR_BLOCK_SECONDS = 1.0
 # Threads of our own, or workers that the user has.
 Workers = int | Executor
 
+# (state, draws) -> (state, block). A block that is shorter than asked for ends the run.
+AdvanceChain = Callable[[ChainState, int], tuple[ChainState, Block]]
+
 
 @dataclass(frozen=True, slots=True)
 class ChainRun:
@@ -46,12 +50,15 @@ class ChainRun:
         In scaled coordinates; as many draws as every chain has completed.
     log_density : ndarray, shape (chains, draws)
     interrupted : bool
+    statistics : ndarray, shape (chains, draws, columns)
+        What the sampler records of every draw besides; most have no columns.
     """
 
     states: tuple[ChainState, ...]
     draws: FloatArray
     log_density: FloatArray
     interrupted: bool
+    statistics: FloatArray
 
 
 def default_cores(chains: int) -> int:
@@ -63,11 +70,17 @@ def default_cores(chains: int) -> int:
 
 
 def _timed_block(
-    target: Target, settings: Settings, state: ChainState, n_draws: int
+    advance: AdvanceChain, state: ChainState, n_draws: int
 ) -> tuple[ChainState, Block, float]:
     began = time.perf_counter()
-    state, block = samplers_for(target)[settings.sampler].advance(target, settings, state, n_draws)
+    state, block = advance(state, n_draws)
     return state, block, time.perf_counter() - began
+
+
+def _advance(
+    target: Target, settings: Settings, state: ChainState, n_draws: int
+) -> tuple[ChainState, Block]:
+    return samplers_for(target)[settings.sampler].advance(target, settings, state, n_draws)
 
 
 def _pool_of(cores: Workers) -> AbstractContextManager[Executor]:
@@ -103,23 +116,65 @@ def run_chains(
     ChainRun
         After Ctrl-C, with the draws that are complete and ``interrupted=True``.
     """
+    return run_blocks(
+        [partial(_advance, target, settings)] * len(states),
+        states,
+        n_draws,
+        target.n_params,
+        cores=cores,
+        progress=progress,
+    )
+
+
+def run_blocks(
+    advances: Sequence[AdvanceChain],
+    states: Sequence[ChainState],
+    n_draws: int,
+    k: int,
+    *,
+    cores: Workers,
+    progress: Progress | None = None,
+    columns: int = 0,
+) -> ChainRun:
+    """Advance every chain by `n_draws` draws, each by its own function.
+
+    Parameters
+    ----------
+    advances : sequence of callable
+    states : sequence of ChainState
+    n_draws, k : int
+    cores : int or Executor
+    progress : Progress, optional
+    columns : int
+        Statistics of a draw.
+
+    Returns
+    -------
+    ChainRun
+        After Ctrl-C, or a block that is shorter than asked for, with the draws that are complete.
+    """
     progress = progress or SilentProgress()
-    chains, k = len(states), target.n_params
+    chains = len(states)
     current = list(states)
     draws = np.empty((chains, n_draws, k))
     log_density = np.empty((chains, n_draws))
+    statistics = np.empty((chains, n_draws, columns))
     done = [0] * chains
     size = [min(FIRST_BLOCK, n_draws)] * chains
-    interrupted = False
+    interrupted = ended = False
     block_seconds = EXECUTOR_BLOCK_SECONDS if isinstance(cores, Executor) else BLOCK_SECONDS
     pending: dict[Future[tuple[ChainState, Block, float]], int] = {}
 
     def store(future: Future[tuple[ChainState, Block, float]], chain: int) -> None:
+        nonlocal ended
         current[chain], block, seconds = future.result()
         end = done[chain] + len(block.draws)
         draws[chain, done[chain] : end] = block.draws
         log_density[chain, done[chain] : end] = block.log_density
+        if block.statistics is not None:
+            statistics[chain, done[chain] : end] = block.statistics
         done[chain] = end
+        ended |= len(block.draws) < size[chain]
         faster = int(len(block.draws) * block_seconds / max(seconds, 1e-6))
         size[chain] = min(n_draws - end, max(1, min(faster, 100 * len(block.draws))))
         progress.update(len(block.draws))
@@ -127,7 +182,7 @@ def run_chains(
     with _pool_of(cores) as pool:
 
         def submit(chain: int) -> None:
-            future = pool.submit(_timed_block, target, settings, current[chain], size[chain])
+            future = pool.submit(_timed_block, advances[chain], current[chain], size[chain])
             pending[future] = chain
 
         try:
@@ -139,7 +194,7 @@ def run_chains(
                 for future in ready:
                     chain = pending.pop(future)
                     store(future, chain)
-                    if size[chain]:
+                    if size[chain] and not ended:
                         submit(chain)
         except KeyboardInterrupt:
             interrupted = True
@@ -151,4 +206,10 @@ def run_chains(
                 future.cancel()
             raise
     complete = min(done)
-    return ChainRun(tuple(current), draws[:, :complete], log_density[:, :complete], interrupted)
+    return ChainRun(
+        tuple(current),
+        draws[:, :complete],
+        log_density[:, :complete],
+        interrupted,
+        statistics[:, :complete],
+    )

@@ -55,6 +55,15 @@ class SampleOptions:
         return self.cores if self.executor is None else self.executor
 
 
+def whole_number(value: Any, argument: str, *, minimum: int) -> int:
+    """Return `value` as an int of at least `minimum`, else raise `OptionError`."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
+        raise OptionError(f"{argument}={value!r} must be a whole number")
+    if value < minimum:
+        raise OptionError(f"{argument}={value} must be at least {minimum}")
+    return int(value)
+
+
 def parse_sampler_kwds(sampler: str, sampler_kwds: Mapping[str, Any] | None) -> dict[str, Any]:
     """Check `sampler` and its keywords; fill the defaults in.
 

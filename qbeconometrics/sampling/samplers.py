@@ -80,10 +80,13 @@ class Block:
     draws : ndarray, shape (draws, k)
         In scaled coordinates.
     log_density : ndarray, shape (draws,)
+    statistics : ndarray, shape (draws, columns), or None
+        What the sampler records of every draw besides.
     """
 
     draws: FloatArray
     log_density: FloatArray
+    statistics: FloatArray | None = None
 
 
 # The target is of the kind that the sampler is for.

@@ -1,4 +1,4 @@
-"""Log densities with gradients behind one interface; twin of the compiled ones."""
+"""Log densities with gradients behind one interface, written for reading."""
 
 from __future__ import annotations
 
@@ -11,12 +11,19 @@ FloatArray = NDArray[np.float64]
 
 
 class CompiledDensity:
-    """What a gradient sampler draws from; a base class, whose parts write `_evaluate`."""
+    """What a gradient sampler draws from; a base class, whose parts fill `evaluate`.
+
+    Attributes
+    ----------
+    size : int
+        Number of coordinates.
+    """
 
     size: int
 
-    def _evaluate(self, x: FloatArray) -> tuple[float, FloatArray]:
-        raise TypeError("a density is one of the classes that are derived from this one")
+    def evaluate(self, x: FloatArray) -> tuple[float, FloatArray] | None:
+        """Return log density and gradient; None where they are not finite, or cannot be had."""
+        raise NotImplementedError
 
     def log_density_and_gradient(self, x: FloatArray) -> tuple[float, FloatArray]:
         """Return the log density and its gradient (size,) at x (size,); NaN where there is none.
@@ -25,47 +32,39 @@ class CompiledDensity:
         ------
         ValueError
         """
-        if getattr(self, "size", len(x)) != len(x):
+        if len(x) != self.size:
             raise ValueError(f"x must have {self.size} coordinates")
-        value, gradient = self._evaluate(x)
-        if not (np.isfinite(value) and np.all(np.isfinite(gradient))):
-            return np.nan, np.full(self.size, np.nan)
-        return value, gradient
+        found = self.evaluate(x)
+        return found if found is not None else (np.nan, np.full(self.size, np.nan))
 
 
 class PythonDensity(CompiledDensity):
     """A Python function of x (size,) that returns a log density and its gradient (size,).
 
-    Parameters
-    ----------
-    size : int
-    function : callable
-        An exception of it is kept in `error`, and the point is taken as one without density.
-
     Examples
     --------
-    >>> normal = PythonDensity(2, lambda x: (-0.5 * x @ x, -x))
-    >>> normal.log_density_and_gradient(np.ones(2))[1]
-    array([-1., -1.])
+    >>> density = PythonDensity(2, lambda x: (-0.5 * float(x @ x), -x))
+    >>> density.log_density_and_gradient(np.array([1.0, 2.0]))
+    (-2.5, array([-1., -2.]))
     """
-
-    error: BaseException | None
 
     def __init__(
         self, size: int, function: Callable[[FloatArray], tuple[float, FloatArray]]
     ) -> None:
         if size < 1:
             raise ValueError("size must be positive")
-        self.size, self._function, self.error = size, function, None
+        self.size, self.function = size, function
+        self.error: BaseException | None = None
 
-    def _evaluate(self, x: FloatArray) -> tuple[float, FloatArray]:
+    def evaluate(self, x: FloatArray) -> tuple[float, FloatArray] | None:
+        """Call the function; its first exception is kept in `error`."""
         try:
-            value, gradient = self._function(x.copy())
-            value, gradient = float(value), np.array(gradient, dtype=np.float64)
+            log_density, slope = self.function(x.copy())
+            value, gradient = float(log_density), np.array(slope, dtype=float)
             if gradient.shape != (self.size,):
-                raise ValueError(f"the gradient has {gradient.size} elements, not {self.size}")
+                raise ValueError(f"the gradient has shape {gradient.shape}, not {(self.size,)}")
         except BaseException as error:
-            if self.error is None:
-                self.error = error
-            return np.nan, np.full(self.size, np.nan)
-        return value, gradient
+            self.error = self.error or error
+            return None
+        fine = np.isfinite(value) and np.isfinite(gradient).all()
+        return (value, gradient) if fine else None

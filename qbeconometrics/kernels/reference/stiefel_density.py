@@ -138,10 +138,12 @@ class StiefelDensity(CompiledDensity):
         self.size = chart.size
         self._chart, self.target, self._log_constant = chart, target, log_constant
 
-    def _evaluate(self, x: FloatArray) -> tuple[float, FloatArray]:
+    def evaluate(self, x: FloatArray) -> tuple[float, FloatArray] | None:
+        """Return log density and gradient; None where they are not finite, or cannot be had."""
         Q = self._chart.forward(x)
         if not np.all(np.isfinite(Q)):
-            return np.nan, np.full(self.size, np.nan)
+            return None
         log_f, slope = self.target.log_density_and_gradient(Q)
         value, gradient = self._chart.pull_back(x, slope)
-        return log_f + value + self._log_constant, gradient
+        value += log_f + self._log_constant
+        return (value, gradient) if np.isfinite(value) and np.isfinite(gradient).all() else None
