@@ -22,6 +22,7 @@ class StiefelMap:
         sign: int = 1,
         det: int = 1,
         frame: NDArray[np.float64] | None = None,
+        df: float = 0.0,
     ) -> None: ...
     @property
     def size(self) -> int: ...

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from libc.math cimport NAN
+from libc.math cimport INFINITY, NAN
 from libc.string cimport memcpy
 
 from qbeconometrics.kernels._stiefel_chart cimport Chart, multiply
@@ -76,12 +76,14 @@ cdef bint chart_pull_back(
 cdef class StiefelMap:
     """A chart of the orthonormal matrices (p, k); safe to share between threads."""
 
-    def __init__(self, str chart, int p, int k, int sign=1, int det=1, frame=None):
+    def __init__(self, str chart, int p, int k, int sign=1, int det=1, frame=None, double df=0.0):
         cdef int dimension = p * k - k * (k + 1) // 2, i
         if chart not in CHARTS or not 1 <= k <= p or p < 2:
             raise ValueError("chart must be known, and p at least 2, and k from 1 to p")
         if abs(sign) != 1 or abs(det) != 1:
             raise ValueError("sign and det must be 1 or -1")
+        if df != 0.0 and not p <= df < INFINITY:
+            raise ValueError("df must be 0 or at least p")
         self.c.kind = CHARTS.index(chart)
         self.c.p, self.c.k, self.c.sign, self.c.last_sign = p, k, sign, 1
         if self.c.kind == POLAR:
@@ -94,7 +96,7 @@ cdef class StiefelMap:
             self.c.last_sign = det
             for i in range(p - 1):
                 self.c.last_sign *= -1 if sign == -1 or (p - i) % 2 == 0 else 1
-        self.c.frame = NULL
+        self.c.frame, self.c.df = NULL, df
         if frame is not None:
             self.frame = np.array(frame, dtype=np.float64, order="C")
             if self.frame.shape != (p, p):

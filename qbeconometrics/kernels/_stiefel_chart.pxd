@@ -10,6 +10,7 @@ cdef struct Chart:
     int size
     int sign       # of the reflections
     int last_sign  # of the last column, which gives a square Q its determinant
+    double df      # of the law of lengths; zero for as many as there are elements
     const double* frame  # (p, p), multiplies Q from the left; or NULL
 
 
@@ -19,6 +20,10 @@ cdef inline double dot(const double* a, const double* b, int n) noexcept nogil:
     for i in range(n):
         total += a[i] * b[i]
     return total
+
+
+cdef inline double extra_df(const Chart* c, int elements) noexcept nogil:
+    return c.df - elements if c.df > 0.0 else 0.0
 
 
 cdef inline void rotate(double* a, double* b, int n, double cos, double sin) noexcept nogil:

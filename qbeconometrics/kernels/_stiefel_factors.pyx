@@ -4,7 +4,7 @@ from libc.float cimport DBL_EPSILON
 from libc.math cimport NAN, copysign, fabs, hypot, isfinite, log, sqrt
 from libc.string cimport memset
 
-from qbeconometrics.kernels._stiefel_chart cimport Chart, dot, multiply, rotate
+from qbeconometrics.kernels._stiefel_chart cimport Chart, dot, extra_df, multiply, rotate
 
 # One-sided rotations converge quadratically, in fewer than ten sweeps.
 cdef int MOST_SWEEPS = 40
@@ -62,7 +62,7 @@ cdef bint polar_pull_back(
     cdef double* values = right + k * k
     cdef double* turned = values + k  # (G V)', one singular direction after the other
     cdef double* inner = turned + p * k
-    cdef double factor
+    cdef double factor, extra = extra_df(c, p), log_values = 0.0
     for b in range(k):
         for i in range(p):
             turned[b * p + i] = dot(slope + i * k, right + b * k, k)
@@ -76,12 +76,15 @@ cdef bint polar_pull_back(
             factor = (inner[a * k + b] - inner[b * k + a]) / (values[a] + values[b])
             if p > k:
                 factor -= inner[a * k + b] / values[b]
+            if a == b:
+                factor += extra / values[b]
             for i in range(p):
                 turned[b * p + i] += factor * left[a * p + i]
+        log_values += log(values[b])
     multiply(turned, right, p, k, k, True, gradient)
     for i in range(p * k):
         gradient[i] -= x[i]
-    value[0] = -0.5 * dot(x, x, p * k)
+    value[0] = extra * log_values - 0.5 * dot(x, x, p * k)
     return True
 
 

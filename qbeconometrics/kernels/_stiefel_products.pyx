@@ -3,7 +3,7 @@
 from libc.math cimport fabs, hypot, isfinite, log, sqrt
 from libc.string cimport memcpy, memset
 
-from qbeconometrics.kernels._stiefel_chart cimport Chart, dot, rotate
+from qbeconometrics.kernels._stiefel_chart cimport Chart, dot, extra_df, rotate
 
 # Of the radius that carries an angle.
 cdef double RADIUS_SD = 0.1
@@ -78,7 +78,8 @@ cdef bint householder_pull_back(
     cdef double* work = of_a + k
     cdef double* block
     cdef double* slope
-    cdef double square, length, change, both, first
+    cdef double square, length, change, both, first, extra, pull
+    value[0] = 0.0
     for i in range(k if k < p else p - 1):
         m, n = p - i, k - i
         block, slope = scratch + i * k + i, scratch + p * k + i * k + i
@@ -95,10 +96,13 @@ cdef bint householder_pull_back(
         gradient[begin] *= fabs(a[0]) / length
         for r in range(1, m):
             gradient[begin + r] += c.sign * first / length * x[begin + r]
+        extra = extra_df(c, m)
+        pull = extra / length / length - 1.0
         for r in range(m):
-            gradient[begin + r] -= x[begin + r]
+            gradient[begin + r] += pull * x[begin + r]
+        value[0] += extra * log(length)
         begin += m
-    value[0] = -0.5 * dot(x, x, c.size)
+    value[0] -= 0.5 * dot(x, x, c.size)
     return True
 
 

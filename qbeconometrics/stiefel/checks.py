@@ -37,6 +37,21 @@ def check_dimensions(p: Any, k: Any) -> tuple[int, int]:
     return int(p), int(k)
 
 
+def check_df(df: Any, p: int) -> float:
+    """Return degrees of freedom, at least p.
+
+    Examples
+    --------
+    >>> check_df(20, 4)
+    20.0
+    """
+    if isinstance(df, bool) or not isinstance(df, (int, float, np.integer, np.floating)):
+        raise OptionError(f"df={df!r} must be a number")
+    if not p <= df < np.inf:
+        raise OptionError(f"df={df!r} must be finite and at least p={p}")
+    return float(df)
+
+
 def check_sign(value: Any, name: str) -> int:
     """Return 1 or -1.
 

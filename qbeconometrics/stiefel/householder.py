@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.special import gammaln
 
 from qbeconometrics.exceptions import InputError
 from qbeconometrics.stiefel.base import Chart
-from qbeconometrics.stiefel.checks import FloatArray, check_sign
+from qbeconometrics.stiefel.checks import FloatArray, check_df, check_dimensions, check_sign
 
 
 class Householder(Chart):
@@ -23,11 +24,14 @@ class Householder(Chart):
         Take 1 if Q is expected near the first k columns of the identity, -1 if near minus those.
     det : {1, -1}
         Determinant of Q for p = k; not used otherwise.
+    df : float, optional
+        Degrees of freedom of the chi laws of the lengths of all v_i, at least p. By default each
+        has those of its elements. More keep v_i away from zero; see `Polar`.
 
     Raises
     ------
     OptionError
-        If there are no such matrices, or for another sign or determinant.
+        If there are no such matrices, or for another sign, determinant or degrees of freedom.
 
     Notes
     -----
@@ -47,10 +51,23 @@ class Householder(Chart):
     array([0.6, 0.8])
     """
 
-    def __init__(self, p: int, k: int, sign: int = 1, det: int = 1) -> None:
+    def __init__(
+        self, p: int, k: int, sign: int = 1, det: int = 1, df: float | None = None
+    ) -> None:
+        p, k = check_dimensions(p, k)
         self.sign, self.det = check_sign(sign, "sign"), check_sign(det, "det")
-        super().__init__("householder", p, k, sign=self.sign, det=self.det)
+        self.df = None if df is None else check_df(df, p)
+        super().__init__("householder", p, k, sign=self.sign, det=self.det, df=self.df or 0.0)
         self._log_constant = -0.5 * self.size * float(np.log(2.0 * np.pi))
+        if self.df is not None:
+            elements = p - np.arange(min(k, p - 1))
+            self._log_constant -= float(
+                np.sum(
+                    0.5 * (self.df - elements) * np.log(2.0)
+                    + gammaln(0.5 * self.df)
+                    - gammaln(0.5 * elements)
+                )
+            )
 
     @property
     def _hole(self) -> str:  # type: ignore[override]
@@ -71,8 +88,8 @@ class Householder(Chart):
                     f"Q lies in the hole of the chart, at reflection {i + 1}: use "
                     f"sign={-self.sign}, or another chart"
                 )
-            # The mode of the length of p - i normals.
-            vectors.append(np.sqrt(self.p - i - 1.0) * direction)
+            # The mode of a chi law.
+            vectors.append(np.sqrt((self.df or self.p - i) - 1.0) * direction)
             Q[i:, i:] = _undo_reflection(direction, self.sign, Q[i:, i:])
         return np.concatenate(vectors)
 

@@ -34,8 +34,9 @@ def assert_same(first, second):
 def test_maps(name, p, k, sign, framed):
     rng = np.random.default_rng([p, k, framed])
     frame = random_orthogonal(p, rng) if framed else None
-    compiled = _stiefel.StiefelMap(name, p, k, sign, sign, frame)
-    twin = stiefel.StiefelMap(name, p, k, sign, sign, frame)
+    df = p + 2.5 if framed else 0.0
+    compiled = _stiefel.StiefelMap(name, p, k, sign, sign, frame, df)
+    twin = stiefel.StiefelMap(name, p, k, sign, sign, frame, df)
     assert compiled.size == twin.size
     for _ in range(5):
         x, slope = rng.standard_normal(twin.size), rng.standard_normal((p, k))
@@ -173,6 +174,9 @@ def test_wrong_arguments(maps, densities):
     for wrong in (("unknown", 3, 1), ("polar", 1, 1), ("polar", 2, 3), ("polar", 2, 0)):
         with pytest.raises(ValueError, match="chart must be known"):
             maps.StiefelMap(*wrong)
+    for df in (2.9, np.inf, np.nan, -1.0):
+        with pytest.raises(ValueError, match="df must be 0 or at least p"):
+            maps.StiefelMap("polar", 3, 1, df=df)
     for wrong in ((1, 1), (2, 3), (2, 0)):
         with pytest.raises(ValueError, match="p must be at least 2"):
             densities.QuadraticTarget(*wrong)

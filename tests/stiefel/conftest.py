@@ -10,6 +10,8 @@ BUILD = {
     "polar": stiefel.Polar,
     "householder +": lambda p, k: stiefel.Householder(p, k, sign=1, det=-1),
     "householder -": lambda p, k: stiefel.Householder(p, k, sign=-1, det=1),
+    "polar, 9.5 df": lambda p, k: stiefel.Polar(p, k, df=9.5),
+    "householder, 9.5 df": lambda p, k: stiefel.Householder(p, k, df=9.5),
     "givens": stiefel.Givens,
     "cayley": stiefel.Cayley,
     "cayley moved": lambda p, k: stiefel.Cayley(p, k, center=stiefel.rand(p, k, rng=5)),

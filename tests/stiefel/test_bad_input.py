@@ -133,6 +133,13 @@ def test_signs(bad):
             stiefel.Householder(4, 2, **{name: bad})
 
 
+@pytest.mark.parametrize("bad", [3.9, 0, -5, np.nan, np.inf, True, "20", [20.0]])
+@pytest.mark.parametrize("make", [stiefel.Polar, stiefel.Householder])
+def test_degrees_of_freedom(make, bad):
+    with pytest.raises(OptionError, match="df="):
+        make(4, 2, df=bad)
+
+
 def test_centre_and_random_state():
     with pytest.raises(InputError, match="columns of center are not orthonormal"):
         stiefel.Cayley(3, 1, center=[[1.0], [1.0], [0.0]])

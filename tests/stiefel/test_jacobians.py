@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from scipy.special import gammaln
-from scipy.stats import norm
+from scipy.stats import chi, norm, wishart
 
 from qbeconometrics import stiefel
 
@@ -103,3 +103,21 @@ def test_polar(p, k):
     expected = k * np.log(2) - 0.5 * (p - k - 1) * np.linalg.slogdet(X.T @ X)[1]
     assert np.linalg.slogdet(by_force)[1] == pytest.approx(expected, abs=1e-6)
     assert uniform(chart, x) == pytest.approx(np.sum(norm.logpdf(x)), rel=1e-13)
+
+
+@pytest.mark.parametrize(("p", "k"), [(4, 1), (5, 2), (4, 4)])
+@pytest.mark.parametrize("df", [5.0, 20.5])
+def test_degrees_of_freedom(p, k, df):
+    """They change the law of what is redundant, X'X or lengths, and nothing else."""
+    x = np.random.default_rng([p, k, 7]).standard_normal(p * k)
+    gram = x.reshape(p, k).T @ x.reshape(p, k)
+    expected = wishart.logpdf(gram, df, np.eye(k)) - wishart.logpdf(gram, p, np.eye(k))
+    found = uniform(stiefel.Polar(p, k, df=df), x) - uniform(stiefel.Polar(p, k), x)
+    assert found == pytest.approx(expected, rel=1e-11)
+
+    x = x[: stiefel.Householder(p, k).size]
+    elements = p - np.arange(min(k, p - 1))
+    lengths = [np.linalg.norm(v) for v in np.split(x, np.cumsum(elements))[:-1]]
+    expected = np.sum(chi.logpdf(lengths, df) - chi.logpdf(lengths, elements))
+    found = uniform(stiefel.Householder(p, k, df=df), x) - uniform(stiefel.Householder(p, k), x)
+    assert found == pytest.approx(expected, rel=1e-11)

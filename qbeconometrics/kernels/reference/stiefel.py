@@ -54,9 +54,10 @@ def polar_forward(x: FloatArray, p: int, k: int) -> FloatArray:
     return np.asarray(left @ right, dtype=np.float64)
 
 
-def polar_pull_back(x: FloatArray, slope: FloatArray) -> tuple[float, FloatArray]:
-    """Return -||X||^2 / 2 and the gradient of log f(Q) - ||X||^2 / 2.
+def polar_pull_back(x: FloatArray, slope: FloatArray, df: float = 0.0) -> tuple[float, FloatArray]:
+    """Return c = (df - p) log|X'X| / 2 - ||X||^2 / 2 and the gradient of log f(Q) + c.
 
+    The first part is left out for df = 0.
     Nothing is divided by differences of singular values, so equal ones do no harm.
     """
     left, values, right = np.linalg.svd(x.reshape(slope.shape), full_matrices=False)
@@ -65,12 +66,14 @@ def polar_pull_back(x: FloatArray, slope: FloatArray) -> tuple[float, FloatArray
     turned = slope @ right.T
     inner = left.T @ turned
     skew = (inner - inner.T) / np.add.outer(values, values)
-    gradient = left @ skew
+    extra = df - len(slope) if df > 0.0 else 0.0
+    gradient = left @ skew + extra * left / values
     if x.size > right.size:
         # What lies outside of the columns of U; rounding would leave something for a square one.
         gradient = gradient + (turned - left @ inner) / values
     gradient = gradient @ right
-    return -0.5 * float(x @ x), gradient.ravel() - x
+    value = extra * float(np.sum(np.log(values))) - 0.5 * float(x @ x)
+    return value, gradient.ravel() - x
 
 
 def _parts(p: int, k: int) -> Iterator[tuple[int, slice]]:
@@ -143,14 +146,16 @@ def householder_forward(x: FloatArray, p: int, k: int, sign: int, det: int) -> F
 
 
 def householder_pull_back(
-    x: FloatArray, slope: FloatArray, sign: int, det: int
+    x: FloatArray, slope: FloatArray, sign: int, det: int, df: float = 0.0
 ) -> tuple[float, FloatArray]:
-    """Return -||x||^2 / 2 and the gradient of log f(Q) - ||x||^2 / 2.
+    """Return c, the sum of (df - m) log||v|| - ||v||^2 / 2, and the gradient of log f(Q) + c.
 
+    v are the vectors (m,) of the reflections; logs are left out for df = 0.
     The reflections are undone one after the other from the left, so none of their results is kept.
     """
     p, k = slope.shape
     Q, slope, gradient = householder_forward(x, p, k, sign, det), slope.copy(), -x
+    value = -0.5 * float(x @ x)
     for i, part in _parts(p, k):
         a, square, length = reflector(x[part], sign)
         if square == 0.0:
@@ -166,7 +171,10 @@ def householder_pull_back(
         gradient[part.start + 1 : part.stop] += sign * change[0] / length * x[part][1:]
         Q[i:, i:] = before
         slope[i:, i:] = reflect(a, square, sign, by_after)
-    return -0.5 * float(x @ x), gradient
+        extra = df - (p - i) if df > 0.0 else 0.0
+        value += extra * float(np.log(length))
+        gradient[part] += extra / length**2 * x[part]
+    return value, gradient
 
 
 def rotations(p: int, k: int) -> list[tuple[int, int]]:
@@ -282,6 +290,9 @@ class StiefelMap:
         Sign of the reflections and, for p = k, the determinant; for "householder".
     frame : ndarray, shape (p, p), optional
         Orthogonal matrix that multiplies Q from the left.
+    df : float
+        Degrees of freedom of what is redundant, at least p: X'X of "polar" is Wishart, the squared
+        lengths of "householder" are chi-squared. Zero for the number of elements.
 
     Examples
     --------
@@ -298,12 +309,16 @@ class StiefelMap:
         sign: int = 1,
         det: int = 1,
         frame: FloatArray | None = None,
+        df: float = 0.0,
     ) -> None:
         if chart not in CHARTS or not 1 <= k <= p or p < 2:
             raise ValueError("chart must be known, and p at least 2, and k from 1 to p")
         if abs(sign) != 1 or abs(det) != 1:
             raise ValueError("sign and det must be 1 or -1")
+        if df != 0.0 and not p <= df < np.inf:
+            raise ValueError("df must be 0 or at least p")
         self.chart, self.p, self.k, self.sign, self.det, self.frame = chart, p, k, sign, det, frame
+        self.df = df
 
     @property
     def size(self) -> int:
@@ -333,9 +348,9 @@ class StiefelMap:
             return np.nan, np.full(self.size, np.nan)
         slope = slope if self.frame is None else self.frame.T @ slope
         if self.chart == "polar":
-            return polar_pull_back(x, slope)
+            return polar_pull_back(x, slope, self.df)
         if self.chart == "householder":
-            return householder_pull_back(x, slope, self.sign, self.det)
+            return householder_pull_back(x, slope, self.sign, self.det, self.df)
         if self.chart == "givens":
             return givens_pull_back(x, slope)
         return cayley_pull_back(x, slope)
