@@ -94,8 +94,9 @@ cdef class StiefelMap:
             self.c.size = dimension * (2 if self.c.kind == GIVENS else 1)
         if k == p:
             self.c.last_sign = det
-            for i in range(p - 1):
-                self.c.last_sign *= -1 if sign == -1 or (p - i) % 2 == 0 else 1
+            # Of p - 1 reflections, and of the sign of all.
+            if (p - 1 + (p if sign == 1 else 0)) % 2 == 1:
+                self.c.last_sign *= -1
         self.c.frame, self.c.df = NULL, df
         if frame is not None:
             self.frame = np.array(frame, dtype=np.float64, order="C")

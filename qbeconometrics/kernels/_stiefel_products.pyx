@@ -36,7 +36,7 @@ cdef void products(
 
 
 cdef void reflect(
-    const double* a, double square, int sign, double* block, int m, int n, int stride, double* work
+    const double* a, double square, double* block, int m, int n, int stride, double* work
 ) noexcept nogil:
     cdef int i, j
     cdef double factor
@@ -44,7 +44,7 @@ cdef void reflect(
     for i in range(m):
         factor = 2.0 / square * a[i]
         for j in range(n):
-            block[i * stride + j] = -sign * (block[i * stride + j] - factor * work[j])
+            block[i * stride + j] -= factor * work[j]
 
 
 cdef bint householder_forward(
@@ -63,7 +63,9 @@ cdef bint householder_forward(
         square = reflector(x + begin, p - i, c.sign, a, &length)
         if not (square > 0.0 and isfinite(square)):
             return False
-        reflect(a, square, c.sign, Q + i * k + i, p - i, k - i, k, a + p)
+        reflect(a, square, Q + i * k + i, p - i, k - i, k, a + p)
+    for i in range(p * k):
+        Q[i] *= -c.sign
     return True
 
 
@@ -80,18 +82,20 @@ cdef bint householder_pull_back(
     cdef double* slope
     cdef double square, length, change, both, first, extra, pull
     value[0] = 0.0
+    for i in range(2 * p * k):
+        scratch[i] *= -c.sign
     for i in range(k if k < p else p - 1):
         m, n = p - i, k - i
         block, slope = scratch + i * k + i, scratch + p * k + i * k + i
         square = reflector(x + begin, m, c.sign, a, &length)
         products(a, slope, m, n, k, by_a)
-        reflect(a, square, c.sign, block, m, n, k, work)
+        reflect(a, square, block, m, n, k, work)
         products(a, block, m, n, k, of_a)
         both = 2.0 * dot(by_a, of_a, n) / square
         for r in range(m):
             change = dot(slope + r * k, of_a, n) + dot(block + r * k, by_a, n) - both * a[r]
-            gradient[begin + r] = 2.0 * c.sign * change / square
-        reflect(a, square, c.sign, slope, m, n, k, work)
+            gradient[begin + r] = -2.0 * change / square
+        reflect(a, square, slope, m, n, k, work)
         first = gradient[begin]
         gradient[begin] *= fabs(a[0]) / length
         for r in range(1, m):

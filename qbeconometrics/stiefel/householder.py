@@ -39,7 +39,8 @@ class Householder(Chart):
     Numerical Analysis 17, 403, doi:10.1137/0717034), who draws uniform matrices in this way. There,
     and in LAPACK, the sign of a reflection follows that of its first element; columns of Q then
     jump where that element passes zero, which a sampler by gradients does not notice. Here the sign
-    is fixed and the map is smooth outside of the hole. x holds v_1, v_2, ...; for p = k without the
+    is fixed and the map is smooth outside of the hole; it stands before the whole product, so that
+    the holes of all v_i lie on the same side. x holds v_1, v_2, ...; for p = k without the
     last, which is a number and would only choose the determinant.
 
     Examples
@@ -81,8 +82,9 @@ class Householder(Chart):
                 f"{self.det}: use det={-self.det}"
             )
         vectors = []
+        Q = -self.sign * Q
         for i in range(min(self.k, self.p - 1)):
-            direction = Q[i:, i]
+            direction = -self.sign * Q[i:, i]
             if self.sign * direction[0] < 0.0 and not np.any(direction[1:]):
                 raise InputError(
                     f"Q lies in the hole of the chart, at reflection {i + 1}: use "
@@ -95,9 +97,9 @@ class Householder(Chart):
 
 
 def _undo_reflection(direction: FloatArray, sign: int, block: FloatArray) -> FloatArray:
-    """Reflect a block (m, n) so that a unit vector goes to the first axis."""
+    """Reflect a block (m, n) so that -sign times a unit vector goes to the first axis."""
     a, tail = direction.copy(), float(direction[1:] @ direction[1:])
     first = sign * float(direction[0])
     # The other form of 1 + first where that would lose digits.
     a[0] = sign * (1.0 + first if first > 0.0 else tail / (1.0 - first))
-    return -sign * (block - np.outer(a, 2.0 / (a @ a) * (a @ block)))
+    return np.asarray(block - np.outer(a, 2.0 / (a @ a) * (a @ block)))

@@ -72,20 +72,20 @@ def numpy_householder(p, k, M):
             a = v.copy()
             a[0] += length
             square = a @ a
-            W = Q[i:].copy()
-            Q[i:] = (2.0 / square) * np.outer(a, a @ W) - W
+            W = Q[i:, i:].copy()
+            Q[i:, i:] = W - (2.0 / square) * np.outer(a, a @ W)
             kept.append((i, a, square, length, W))
-        return Q, kept
+        return -Q, kept
 
     def log_density(x):
         Q, kept = forward(x)
-        gradient, slope = -x, M.copy()
+        gradient, slope = -x, -M
         for i, a, square, length, W in reversed(kept):
-            S = slope[i:]
+            S = slope[i:, i:]
             Sa, Wa = S.T @ a, W.T @ a
-            by_a = (2.0 / square) * (S @ Wa + W @ Sa) - (4.0 * (Sa @ Wa) / square**2) * a
+            by_a = (4.0 * (Sa @ Wa) / square**2) * a - (2.0 / square) * (S @ Wa + W @ Sa)
             gradient[parts[i]] += by_a + (by_a[0] / length) * x[parts[i]]
-            slope[i:] = (2.0 / square) * np.outer(a, Sa) - S
+            slope[i:, i:] = S - (2.0 / square) * np.outer(a, Sa)
         return float(np.sum(M * Q)) - 0.5 * float(x @ x), gradient
 
     return int(ends[-1]), log_density, lambda x: forward(x)[0]

@@ -51,12 +51,12 @@ def householder(x, p, k):
         a = v.copy()
         a[0] += mpmath.norm(v)
         H = mp.eye(p)
-        small = -(mp.eye(p - i) - 2 * a * a.T / (a.T * a)[0])
+        small = mp.eye(p - i) - 2 * a * a.T / (a.T * a)[0]
         for r in range(p - i):
             for c in range(p - i):
                 H[i + r, i + c] = small[r, c]
         Q = H * Q
-    return Q, normals(x)
+    return -Q, normals(x)
 
 
 def givens(x, p, k):

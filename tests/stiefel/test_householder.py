@@ -35,14 +35,27 @@ def test_signs_that_follow_the_first_element_jump():
 
 
 def test_the_gradient_grows_towards_the_hole_only():
-    """At a mode on the axis the sign 1 is smooth, and -1 has the hole there."""
-    M = np.eye(4, 2)
+    """At modes on the axes the sign 1 is smooth, and -1 has the holes of all vectors there."""
+    M = np.eye(5, 3)
 
     def steepest(sign, tail):
-        x = np.concatenate([[2.0, tail, -tail, tail], [1.5, tail, tail]])
-        chart = stiefel.Householder(4, 2, sign=sign)
-        # The second column is what turns around the hole of the first.
+        x = np.concatenate(
+            [[2.0, tail, -tail, tail, tail], [1.5, tail, tail, tail], [1.2, tail, -tail]]
+        )
+        chart = stiefel.Householder(5, 3, sign=sign)
+        # The columns to the right are what turns around the hole of a column.
         return np.max(np.abs(chart.log_density_and_gradient(x, lambda Q: (np.sum(M * Q), M))[1]))
 
     assert steepest(1, 1e-4) < 3.0
     assert steepest(-1, 1e-4) > 1e3
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize(("p", "k"), [(4, 1), (5, 3), (4, 4)])
+def test_the_axes_with_this_sign_are_far_from_every_hole(p, k, sign):
+    """At the k axes, all with the sign of the chart, each vector points along its axis."""
+    det = (sign**p) if p == k else 1
+    x = stiefel.Householder(p, k, sign=sign, det=det).from_matrix(sign * np.eye(p, k))
+    ends = np.cumsum([p - i for i in range(min(k, p - 1))])
+    for v in np.split(x, ends)[:-1]:
+        np.testing.assert_allclose(v / np.linalg.norm(v), sign * np.eye(len(v))[0], atol=1e-15)

@@ -85,7 +85,7 @@ def _parts(p: int, k: int) -> Iterator[tuple[int, slice]]:
 
 
 def reflector(v: FloatArray, sign: int) -> tuple[FloatArray, float, float]:
-    """Return a, a'a, ||v|| of the reflection -sign (I - 2 a a' / a'a) that takes e_1 to v / ||v||.
+    """Return a, a'a, ||v|| of the reflection I - 2 a a' / a'a that takes e_1 to -sign v / ||v||.
 
     Examples
     --------
@@ -102,15 +102,15 @@ def reflector(v: FloatArray, sign: int) -> tuple[FloatArray, float, float]:
     return a, 2.0 * length * float(abs(a[0])), length
 
 
-def reflect(a: FloatArray, square: float, sign: int, block: FloatArray) -> FloatArray:
+def reflect(a: FloatArray, square: float, block: FloatArray) -> FloatArray:
     """Return the reflection of each column of a block (m, n).
 
     Examples
     --------
-    >>> reflect(np.array([8.0, 4.0]), 80.0, 1, np.eye(2))[:, 0]
-    array([0.6, 0.8])
+    >>> reflect(np.array([8.0, 4.0]), 80.0, np.eye(2))[:, 0]
+    array([-0.6, -0.8])
     """
-    return -sign * (block - np.outer(a, 2.0 / square * (a @ block)))
+    return np.asarray(block - np.outer(a, 2.0 / square * (a @ block)))
 
 
 def last_sign(p: int, k: int, sign: int, det: int) -> int:
@@ -121,14 +121,11 @@ def last_sign(p: int, k: int, sign: int, det: int) -> int:
     >>> last_sign(3, 3, 1, -1)
     1
     """
-    found = det
-    for i in range(p - 1):
-        found *= -((-sign) ** (p - i))
-    return found if k == p else 1
+    return det * (-1) ** (p - 1) * (-sign) ** p if k == p else 1
 
 
 def householder_forward(x: FloatArray, p: int, k: int, sign: int, det: int) -> FloatArray:
-    """Return H_1(v_1) ... H_k(v_k) I, v_i of p - i + 1 elements.
+    """Return -s H_1(v_1) ... H_k(v_k) I, v_i of p - i + 1 elements.
 
     Examples
     --------
@@ -141,8 +138,8 @@ def householder_forward(x: FloatArray, p: int, k: int, sign: int, det: int) -> F
         a, square, _ = reflector(x[part], sign)
         if square == 0.0:
             return np.full((p, k), np.nan)
-        Q[i:, i:] = reflect(a, square, sign, Q[i:, i:])
-    return Q
+        Q[i:, i:] = reflect(a, square, Q[i:, i:])
+    return -sign * Q
 
 
 def householder_pull_back(
@@ -154,23 +151,23 @@ def householder_pull_back(
     The reflections are undone one after the other from the left, so none of their results is kept.
     """
     p, k = slope.shape
-    Q, slope, gradient = householder_forward(x, p, k, sign, det), slope.copy(), -x
+    Q, slope, gradient = -sign * householder_forward(x, p, k, sign, det), -sign * slope, -x
     value = -0.5 * float(x @ x)
     for i, part in _parts(p, k):
         a, square, length = reflector(x[part], sign)
         if square == 0.0:
             return np.nan, np.full(x.size, np.nan)
         after, by_after = Q[i:, i:], slope[i:, i:]
-        before = reflect(a, square, sign, after)
+        before = reflect(a, square, after)
         by_a, of_a = a @ by_after, a @ before
         change = (by_after @ of_a + before @ by_a) / square
-        change = 2.0 * sign * (change - 2.0 * float(by_a @ of_a) / square**2 * a)
+        change = -2.0 * (change - 2.0 * float(by_a @ of_a) / square**2 * a)
         gradient[part] += change
         # The first element without the cancellation in 1 + sign v_1 / ||v||.
         gradient[part.start] += change[0] * (abs(a[0]) / length - 1.0)
         gradient[part.start + 1 : part.stop] += sign * change[0] / length * x[part][1:]
         Q[i:, i:] = before
-        slope[i:, i:] = reflect(a, square, sign, by_after)
+        slope[i:, i:] = reflect(a, square, by_after)
         extra = df - (p - i) if df > 0.0 else 0.0
         value += extra * float(np.log(length))
         gradient[part] += extra / length**2 * x[part]
