@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import warnings
+from collections.abc import Callable
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from types import ModuleType
 from typing import Any
@@ -16,6 +18,9 @@ from qbeconometrics.results.fit_record import FitRecord
 
 # Names of dimensions, so that no variable can be called so.
 RESERVED = frozenset({"chain", "draw"})
+
+# Datasets by the names of their groups, once xarray is there.
+Groups = Callable[[ModuleType], dict[str, Any]]
 
 
 def to_datatree(record: FitRecord) -> Any:
@@ -39,15 +44,7 @@ def to_datatree(record: FitRecord) -> Any:
     MissingExtraError
         If xarray is missing or older than 2024.10.
     """
-    xarray = _import_extra("xarray", "to_datatree")
-    if not hasattr(xarray, "DataTree"):
-        raise MissingExtraError(
-            f"to_datatree needs xarray 2024.10 or newer, but {xarray.__version__} is installed. "
-            "Install the extra: pip install 'qbeconometrics[arviz]'."
-        )
-    return xarray.DataTree.from_dict(
-        {"/": xarray.Dataset(attrs=_attributes(record)), **_groups(record, xarray)}
-    )
+    return datatree_of(_attributes(record), partial(_groups, record))
 
 
 def to_arviz(record: FitRecord) -> Any:
@@ -68,11 +65,56 @@ def to_arviz(record: FitRecord) -> Any:
     MissingExtraError
         If ArviZ or xarray is missing.
     """
+    return arviz_of(_attributes(record), partial(_groups, record))
+
+
+def datatree_of(attributes: dict[str, str | int | float], groups: Groups) -> Any:
+    """Put groups into an ``xarray.DataTree``.
+
+    Parameters
+    ----------
+    attributes : dict
+        Of the root.
+    groups : callable
+        Takes xarray; returns datasets by the names of their groups.
+
+    Returns
+    -------
+    xarray.DataTree
+
+    Raises
+    ------
+    MissingExtraError
+        If xarray is missing or older than 2024.10.
+    """
+    xarray = _import_extra("xarray", "to_datatree")
+    if not hasattr(xarray, "DataTree"):
+        raise MissingExtraError(
+            f"to_datatree needs xarray 2024.10 or newer, but {xarray.__version__} is installed. "
+            "Install the extra: pip install 'qbeconometrics[arviz]'."
+        )
+    return xarray.DataTree.from_dict({"/": xarray.Dataset(attrs=attributes), **groups(xarray)})
+
+
+def arviz_of(attributes: dict[str, str | int | float], groups: Groups) -> Any:
+    """Put groups into what the installed ArviZ works with.
+
+    Parameters are those of `datatree_of`.
+
+    Returns
+    -------
+    arviz.InferenceData or xarray.DataTree
+
+    Raises
+    ------
+    MissingExtraError
+        If ArviZ or xarray is missing.
+    """
     arviz = _import_extra("arviz", "to_arviz")
     if int(arviz.__version__.split(".")[0]) >= 1:
-        return to_datatree(record)
-    groups = _groups(record, _import_extra("xarray", "to_arviz"))
-    return arviz.InferenceData(attrs=_attributes(record), **groups)
+        return datatree_of(attributes, groups)
+    found = groups(_import_extra("xarray", "to_arviz"))
+    return arviz.InferenceData(attrs=attributes, **found)
 
 
 def to_frame(record: FitRecord) -> pd.DataFrame:

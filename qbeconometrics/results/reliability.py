@@ -96,7 +96,12 @@ def instrument_strength(first_stage: pd.DataFrame) -> InstrumentStrength | None:
 
 
 def convergence_findings(
-    *, draws: FloatArray, param_names: Sequence[str], ess: FloatArray, rhat: FloatArray
+    *,
+    draws: FloatArray,
+    param_names: Sequence[str],
+    ess: FloatArray,
+    rhat: FloatArray,
+    alternative: str = "sampler",
 ) -> list[Finding]:
     """Judge chains by R-hat and effective sample sizes, naming the worst parameter.
 
@@ -110,6 +115,8 @@ def convergence_findings(
         Bulk and tail effective sample size, shape (parameter, 2).
     rhat : ndarray
         Shape (parameter,).
+    alternative : str
+        What another one may be used of.
 
     Returns
     -------
@@ -122,7 +129,7 @@ def convergence_findings(
             Finding(
                 ConvergenceWarning,
                 "No parameter moved: all draws are the same. Check the scale of the data and the "
-                "prior, or use another sampler.",
+                f"prior, or use another {alternative}.",
             )
         ]
     parts = []
@@ -146,7 +153,8 @@ def convergence_findings(
         )
     if not parts:
         return []
-    remedy = "Increase tune and draws, or use another sampler." if high.any() else "Increase draws."
+    longer = f"Increase tune and draws, or use another {alternative}."
+    remedy = longer if high.any() else "Increase draws."
     sentence = f"{'; '.join(parts)}. {remedy}"
     return [Finding(ConvergenceWarning, sentence[0].upper() + sentence[1:])]
 

@@ -169,14 +169,7 @@ def sample_density(
     >>> int(sample.statistics["divergent"].sum())
     0
     """
-    draws = whole_number(draws, "draws", minimum=1)
-    tune = whole_number(tune, "tune", minimum=0)
-    chains = whole_number(chains, "chains", minimum=1)
-    check_choice(metric, METRICS, "metric")
-    if isinstance(target_accept, bool) or not 0.0 < float(target_accept) < 1.0:
-        raise OptionError(f"target_accept={target_accept!r} must be between 0 and 1, such as 0.8")
-    if whole_number(max_depth, "max_depth", minimum=1) > MOST_DOUBLINGS:
-        raise OptionError(f"max_depth={max_depth} must be at most {MOST_DOUBLINGS}")
+    check_options(draws, tune, chains, metric, target_accept, max_depth, cores)
     densities = _densities(density, chains)
     threads = _threads(cores, densities)
     positions = _checked_starts(starts, densities)
@@ -262,6 +255,34 @@ def _sample(
     if run.interrupted and run.draws.shape[1] == 0:
         raise KeyboardInterrupt
     return sample
+
+
+def check_options(
+    draws: Any,
+    tune: Any,
+    chains: Any,
+    metric: Any,
+    target_accept: Any,
+    max_depth: Any,
+    cores: Any,
+) -> None:
+    """Refuse what `sample_density` does not take.
+
+    Raises
+    ------
+    OptionError
+    """
+    whole_number(draws, "draws", minimum=1)
+    whole_number(tune, "tune", minimum=0)
+    whole_number(chains, "chains", minimum=1)
+    check_choice(metric, METRICS, "metric")
+    is_number = isinstance(target_accept, (int, float, np.number))
+    if not is_number or isinstance(target_accept, bool) or not 0.0 < target_accept < 1.0:
+        raise OptionError(f"target_accept={target_accept!r} must be between 0 and 1, such as 0.8")
+    if whole_number(max_depth, "max_depth", minimum=1) > MOST_DOUBLINGS:
+        raise OptionError(f"max_depth={max_depth} must be at most {MOST_DOUBLINGS}")
+    if cores is not None:
+        whole_number(cores, "cores", minimum=1)
 
 
 def _densities(

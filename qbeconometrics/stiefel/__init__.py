@@ -13,6 +13,9 @@ so that the integral over x is the mean of f over uniform Q.
   mode.
 - `Givens`: a product of rotations; the slowest, and the one with angles to read.
 
+`uniform`, `von_mises_fisher` and `bingham` return compiled densities f, `rand` draws from the
+uniform distribution, and `StiefelSampler` of the package draws from any f.
+
 Examples
 --------
 The matrix von Mises-Fisher density with parameter M is proportional to exp(tr(M'Q)):
@@ -30,8 +33,19 @@ The matrix von Mises-Fisher density with parameter M is proportional to exp(tr(M
 from qbeconometrics.stiefel.base import Chart
 from qbeconometrics.stiefel.cayley import Cayley
 from qbeconometrics.stiefel.givens import Givens
+from qbeconometrics.stiefel.haar import rand
 from qbeconometrics.stiefel.householder import Householder
 from qbeconometrics.stiefel.polar import Polar
-from qbeconometrics.stiefel.uniform import rand
+from qbeconometrics.stiefel.targets import bingham, uniform, von_mises_fisher
 
-__all__ = ["Cayley", "Chart", "Givens", "Householder", "Polar", "rand"]
+__all__ = [
+    "Cayley",
+    "Chart",
+    "Givens",
+    "Householder",
+    "Polar",
+    "bingham",
+    "rand",
+    "uniform",
+    "von_mises_fisher",
+]

@@ -167,6 +167,43 @@ class Chart(ABC):
         value, gradient = self._map.pull_back(x, slope)
         return log_f + float(value) + self._log_constant, gradient
 
+    def unpack(self, x: FloatArray, log_density: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return matrices, and log f of them, for points and their log densities.
+
+        Parameters
+        ----------
+        x : ndarray, shape (..., size)
+            Finite points at which the chart has matrices.
+        log_density : ndarray, shape (...)
+            As from `log_density_and_gradient`.
+
+        Returns
+        -------
+        Q : ndarray, shape (..., p, k)
+        log_f : ndarray, shape (...)
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from qbeconometrics import stiefel
+        >>> chart, M = stiefel.Polar(2, 1), np.array([[2.0], [0.0]])
+        >>> x = np.array([3.0, 4.0])
+        >>> logp, _ = chart.log_density_and_gradient(x, lambda Q: (np.sum(M * Q), M))
+        >>> Q, log_f = chart.unpack(x, logp)
+        >>> round(float(log_f), 12)
+        1.2
+        """
+        points = np.ascontiguousarray(x, dtype=np.float64).reshape(-1, self.size)
+        Q = np.empty((len(points), self.p, self.k))
+        of_chart = np.empty(len(points))
+        flat = np.zeros((self.p, self.k))
+        for i, point in enumerate(points):
+            Q[i] = self._map.forward(point)
+            of_chart[i] = self._map.pull_back(point, flat)[0]
+        shape = np.shape(log_density)
+        log_f = log_density - (of_chart.reshape(shape) + self._log_constant)
+        return Q.reshape(*shape, self.p, self.k), log_f
+
     def density(self, target: Target | MatrixTarget) -> StiefelDensity:
         """Return what `log_density_and_gradient` computes, as compiled samplers take it.
 

@@ -1,0 +1,55 @@
+"""The chart that a parameterization's name stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from qbeconometrics.stiefel import Cayley, Chart, Givens, Householder, Polar
+from qbeconometrics.stiefel.checks import FloatArray
+
+
+def _cayley(p: int, k: int, near: FloatArray | None) -> Chart:
+    return Cayley(p, k, center=near)
+
+
+def _householder(p: int, k: int, near: FloatArray | None) -> Chart:
+    if near is None:
+        return Householder(p, k)
+    det = -1 if p == k and np.linalg.det(near) < 0.0 else 1
+    # The hole is where the first elements of the reflected columns are -sign.
+    return Householder(p, k, sign=1 if np.trace(near) >= 0.0 else -1, det=det)
+
+
+CHARTS: dict[str, Callable[[int, int, FloatArray | None], Chart]] = {
+    "polar": lambda p, k, near: Polar(p, k),
+    "householder": _householder,
+    "givens": lambda p, k, near: Givens(p, k),
+    "cayley": _cayley,
+}
+
+
+def chart_for(parameterization: str | Chart, p: int, k: int, matrices: FloatArray | None) -> Chart:
+    """Return a chart, one that suits the first of the matrices if there are some.
+
+    Parameters
+    ----------
+    parameterization : str or Chart
+        A chart is returned as it is.
+    p, k : int
+    matrices : ndarray, shape (chains, p, k), optional
+        Where chains begin.
+
+    Returns
+    -------
+    Chart
+
+    Examples
+    --------
+    >>> chart_for("cayley", 3, 2, None)
+    Cayley(3, 2)
+    """
+    if isinstance(parameterization, Chart):
+        return parameterization
+    return CHARTS[parameterization](p, k, None if matrices is None else matrices[0])
