@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from qbeconometrics.exceptions import InputError
 from qbeconometrics.stiefel import Cayley, Chart, Givens, Householder, Polar
 from qbeconometrics.stiefel.checks import FloatArray
 
@@ -18,8 +19,19 @@ def _householder(p: int, k: int, near: FloatArray | None) -> Chart:
     if near is None:
         return Householder(p, k)
     det = -1 if p == k and np.linalg.det(near) < 0.0 else 1
-    # The hole is where the first elements of the reflected columns are -sign.
-    return Householder(p, k, sign=1 if np.trace(near) >= 0.0 else -1, det=det)
+    charts = [Householder(p, k, sign=sign, det=det) for sign in (1, -1)]
+    return max(charts, key=lambda chart: _clearance(chart, near))
+
+
+def _clearance(chart: Householder, Q: FloatArray) -> float:
+    """How far the reflection vectors of Q stay from the hole: 2 at its opposite, 0 in it."""
+    try:
+        x = chart.from_matrix(Q)
+    except InputError:
+        return 0.0
+    lengths = chart.p - np.arange(min(chart.k, chart.p - 1))
+    vectors = np.split(x, np.cumsum(lengths)[:-1])
+    return min(1.0 + chart.sign * float(v[0] / np.sqrt(v @ v)) for v in vectors)
 
 
 CHARTS: dict[str, Callable[[int, int, FloatArray | None], Chart]] = {

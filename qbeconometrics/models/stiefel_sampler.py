@@ -50,7 +50,7 @@ class StiefelSampler:
         Rows and columns of Q, p at least 2 and k from 1 to p.
     parameterization : {"polar", "householder", "givens", "cayley"} or Chart
         See `qbeconometrics.stiefel`. By name the Cayley chart is centred at `start`, and the
-        reflections of Householder are smooth there, if there is one: a matrix near the mode pays.
+        the sign of Householder's reflections is the one that suits it: a matrix near the mode pays.
     **unknown
         Refused, with the nearest known keyword.
 
@@ -71,12 +71,12 @@ class StiefelSampler:
     --------
     >>> import numpy as np
     >>> import qbeconometrics as qb
-    >>> M = np.array([[8.0, 0.0], [0.0, 6.0], [0.0, 0.0]])
-    >>> sampler = qb.StiefelSampler(lambda Q: (np.sum(M * Q), M), 3, 2)
-    >>> res = sampler.sample(draws=200, tune=200, chains=4, rng=0)
+    >>> M = 4.0 * np.eye(6, 2)
+    >>> sampler = qb.StiefelSampler(lambda Q: (np.sum(M * Q), M), 6, 2)
+    >>> res = sampler.sample(draws=500, tune=200, chains=4, rng=0)
     >>> res.draws.shape
-    (4, 200, 3, 2)
-    >>> bool(res.draws[..., 0, 0].mean() > 0.8)
+    (4, 500, 6, 2)
+    >>> bool(abs(res.draws[..., 0, 0].mean() - 0.53) < 0.05)
     True
     """
 
@@ -188,11 +188,11 @@ class StiefelSampler:
         --------
         >>> import numpy as np
         >>> import qbeconometrics as qb
-        >>> target = qb.stiefel.bingham(np.diag([20.0, 10.0, 0.0, 0.0]), 2)
-        >>> res = qb.StiefelSampler(target, 4, 2).sample(draws=500, tune=500, rng=1)
-        >>> res.principal_subspace.shape
-        (4, 2)
-        >>> bool(res.principal_angles(np.eye(4, 2)).mean() < 0.5)
+        >>> target = qb.stiefel.bingham(np.diag([10.0, 10.0, 0.0, 0.0, 0.0, 0.0]), 2)
+        >>> res = qb.StiefelSampler(target, 6, 2).sample(rng=1)
+        >>> res.record.symmetry
+        'rotations'
+        >>> bool(res.principal_angles(np.eye(6, 2)).mean() < 0.6)
         True
         """
         refuse_unknown_keywords(unknown, SAMPLE_ARGUMENTS, "sample")
