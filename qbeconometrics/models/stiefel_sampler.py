@@ -49,8 +49,8 @@ class StiefelSampler:
     p, k : int
         Rows and columns of Q, p at least 2 and k from 1 to p.
     parameterization : {"polar", "householder", "givens", "cayley"} or Chart
-        See `qbeconometrics.stiefel`. By name the Cayley chart is centred at `start`, and the
-        the sign of Householder's reflections is the one that suits it: a matrix near the mode pays.
+        See `qbeconometrics.stiefel`. By name, the Cayley chart is centred at `start`, and
+        the sign of the reflections is the one that suits it: a matrix near the mode pays.
     **unknown
         Refused, with the nearest known keyword.
 
