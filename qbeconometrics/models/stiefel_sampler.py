@@ -18,7 +18,7 @@ from qbeconometrics.exceptions import (
 )
 from qbeconometrics.kernels._stiefel_density import MatrixTarget
 from qbeconometrics.models.stiefel_charts import CHARTS, chart_for
-from qbeconometrics.models.stiefel_starts import checked_start, first_points
+from qbeconometrics.models.stiefel_starts import checked_start, errors_of_target, first_points
 from qbeconometrics.results.stiefel_results import StiefelRecord, StiefelResults
 from qbeconometrics.sampling.nutpie_adapter import NutpieSample, import_nutpie, sample_with_nutpie
 from qbeconometrics.sampling.nuts import DensitySample, check_options, sample_density
@@ -262,4 +262,5 @@ class StiefelSampler:
     def _log_f(self, Q: FloatArray) -> float:
         if isinstance(self.target, MatrixTarget):
             return float(self.target.log_density_and_gradient(np.ascontiguousarray(Q))[0])
-        return float(self.target(Q)[0])
+        with errors_of_target():
+            return float(self.target(Q)[0])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,23 @@ from qbeconometrics.stiefel.haar import rand
 
 # Uniform draws that are tried until f is positive.
 MOST_TRIES = 100
+
+
+@contextmanager
+def errors_of_target() -> Iterator[None]:
+    """Name what a target written in Python raises.
+
+    Raises
+    ------
+    DensityError
+    """
+    try:
+        with np.errstate(all="ignore"):
+            yield
+    except QBEconometricsError:
+        raise
+    except Exception as error:
+        raise DensityError(f"target raised {type(error).__name__}: {error}") from error
 
 
 def checked_start(start: Any, p: int, k: int, chains: int) -> FloatArray | None:
@@ -119,11 +138,6 @@ def _is_positive(chart: Chart, target: Target | MatrixTarget, point: FloatArray)
     if isinstance(target, MatrixTarget):
         value, gradient = chart.density(target).log_density_and_gradient(point)
     else:
-        try:
-            with np.errstate(all="ignore"):
-                value, gradient = chart.log_density_and_gradient(point, target)
-        except QBEconometricsError:
-            raise
-        except Exception as error:
-            raise DensityError(f"target raised {type(error).__name__}: {error}") from error
+        with errors_of_target():
+            value, gradient = chart.log_density_and_gradient(point, target)
     return bool(np.isfinite(value) and np.all(np.isfinite(gradient)))

@@ -190,6 +190,18 @@ def test_a_target_that_breaks_later_leaves_its_draws(bad, message):
     assert raised.value.sample.draws.shape[1] > 0
 
 
+def test_a_target_that_raises_somewhere_else():
+    """Past the starts, where the signs of columns are changed."""
+
+    def target(Q):
+        if Q[0, 0] < 0.0:
+            raise ZeroDivisionError("a pole")
+        return von_mises_fisher(Q)
+
+    with pytest.raises(DensityError, match="target raised ZeroDivisionError: a pole"):
+        short_run(target, start=np.eye(6, 2))
+
+
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
