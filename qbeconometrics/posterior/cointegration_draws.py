@@ -1,0 +1,102 @@
+"""Adjustment coefficients, short-run terms and covariances, exactly, given cointegrating spaces."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.linalg
+from numpy.typing import NDArray
+
+from qbeconometrics.posterior.cointegration import CointegrationLaw
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ErrorCorrectionDraws:
+    """Draws in the units of the data; the leading axes are those of the spaces.
+
+    Attributes
+    ----------
+    beta : ndarray, shape (..., n, r)
+        Some basis of the space.
+    alpha : ndarray, shape (..., m, r)
+        Such that alpha beta' is the matrix of levels.
+    short_run : ndarray, shape (..., m, q)
+    sigma_u : ndarray, shape (..., m, m)
+    """
+
+    beta: FloatArray
+    alpha: FloatArray
+    short_run: FloatArray
+    sigma_u: FloatArray
+
+
+def draw_coefficients(
+    law: CointegrationLaw, b: FloatArray, rng: np.random.Generator
+) -> ErrorCorrectionDraws:
+    """Draw what is left given b, all spaces at once.
+
+    Sigma is inverse Wishart, by Bartlett's decomposition; alpha given Sigma, and Gamma given both,
+    are matrix normal.
+
+    Parameters
+    ----------
+    law : CointegrationLaw
+    b : ndarray, shape (..., n, r)
+        In the coordinates of the law, r from 0.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    ErrorCorrectionDraws
+    """
+    lead, r, m, q = b.shape[:-2], b.shape[-1], law.series, law.regressors
+    precision = np.linalg.cholesky(b.swapaxes(-1, -2) @ law.unrestricted @ b)
+    # Of b'R1'R0: with the precision L L', its half L^-1 gives mean and explained sum of squares.
+    half = np.linalg.solve(precision, b.swapaxes(-1, -2) @ law.cross)
+    residual = np.linalg.cholesky(law.outcome - half.swapaxes(-1, -2) @ half)
+    root = residual @ _inverse_wishart_root(m, 2.0 * law.exponent, lead, rng)
+    noise = rng.standard_normal((*lead, r, m)) @ root.swapaxes(-1, -2)
+    loadings = np.linalg.solve(precision.swapaxes(-1, -2), half + noise)  # alpha', (r, m)
+    short_run = law.short_run_changes - law.short_run_levels @ (b @ loadings)
+    noise = rng.standard_normal((*lead, q, m)) @ root.swapaxes(-1, -2)
+    inverse = scipy.linalg.solve_triangular(law.short_run_root, np.eye(q))
+    short_run = short_run + inverse @ noise
+    scale = law.scale
+    return ErrorCorrectionDraws(
+        beta=law.to_levels @ b,
+        alpha=scale[:, None] * loadings.swapaxes(-1, -2),
+        short_run=scale[:, None] * short_run.swapaxes(-1, -2),
+        sigma_u=(scale[:, None] * scale) * (root @ root.swapaxes(-1, -2)),
+    )
+
+
+def normalized(
+    beta: FloatArray, alpha: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return the basis whose first r rows are the identity, and alpha that goes with it.
+
+    Parameters
+    ----------
+    beta : ndarray, shape (..., n, r)
+    alpha : ndarray, shape (..., m, r)
+    """
+    r = beta.shape[-1]
+    top = beta[..., :r, :]
+    # beta top^-1, by a solve with the transpose; alpha top'.
+    solved = np.linalg.solve(top.swapaxes(-1, -2), beta.swapaxes(-1, -2)).swapaxes(-1, -2)
+    solved[..., :r, :] = np.eye(r)
+    return solved, alpha @ top.swapaxes(-1, -2)
+
+
+def _inverse_wishart_root(
+    m: int, df: float, lead: tuple[int, ...], rng: np.random.Generator
+) -> FloatArray:
+    """F (..., m, m) with F F' inverse Wishart, of `df` degrees of freedom and scale I."""
+    lower = np.tril(rng.standard_normal((*lead, m, m)), -1)
+    place = np.arange(m)
+    lower[..., place, place] = np.sqrt(rng.chisquare(df - place, (*lead, m)))
+    # lower lower' is Wishart, and F' the inverse of lower.
+    return np.asarray(np.linalg.inv(lower).swapaxes(-1, -2))
