@@ -53,23 +53,45 @@ def draw_coefficients(
     ErrorCorrectionDraws
     """
     lead, r, m, q = b.shape[:-2], b.shape[-1], law.series, law.regressors
-    precision = np.linalg.cholesky(b.swapaxes(-1, -2) @ law.unrestricted @ b)
-    # Of b'R1'R0: with the precision L L', its half L^-1 gives mean and explained sum of squares.
-    half = np.linalg.solve(precision, b.swapaxes(-1, -2) @ law.cross)
-    residual = np.linalg.cholesky(law.outcome - half.swapaxes(-1, -2) @ half)
-    root = residual @ _inverse_wishart_root(m, 2.0 * law.exponent, lead, rng)
+    precision, half, residual = _given(law, b)
+    root = np.linalg.cholesky(residual) @ _inverse_wishart_root(m, 2 * law.exponent, lead, rng)
     noise = rng.standard_normal((*lead, r, m)) @ root.swapaxes(-1, -2)
-    loadings = np.linalg.solve(precision.swapaxes(-1, -2), half + noise)  # alpha', (r, m)
-    short_run = law.short_run_changes - law.short_run_levels @ (b @ loadings)
+    loadings = np.linalg.solve(precision.swapaxes(-1, -2), half + noise)
     noise = rng.standard_normal((*lead, q, m)) @ root.swapaxes(-1, -2)
-    inverse = scipy.linalg.solve_triangular(law.short_run_root, np.eye(q))
-    short_run = short_run + inverse @ noise
+    shift = scipy.linalg.solve_triangular(law.short_run_root, np.eye(q)) @ noise
+    return _in_units(law, b, loadings, shift, root @ root.swapaxes(-1, -2))
+
+
+def mean_coefficients(law: CointegrationLaw, b: FloatArray) -> ErrorCorrectionDraws:
+    """Means given b (..., n, r); the exponent of the law must exceed (m + 1) / 2."""
+    precision, half, residual = _given(law, b)
+    loadings = np.linalg.solve(precision.swapaxes(-1, -2), half)
+    df = 2.0 * law.exponent - law.series - 1.0
+    return _in_units(law, b, loadings, np.zeros(()), residual / df)
+
+
+def _given(law: CointegrationLaw, b: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """L with L L' = b'Mb, L^-1 b'R1'R0 (..., r, m), and the sum of squares of the residuals."""
+    precision = np.linalg.cholesky(b.swapaxes(-1, -2) @ law.unrestricted @ b)
+    half = np.linalg.solve(precision, b.swapaxes(-1, -2) @ law.cross)
+    return precision, half, law.outcome - half.swapaxes(-1, -2) @ half
+
+
+def _in_units(
+    law: CointegrationLaw,
+    b: FloatArray,
+    loadings: FloatArray,
+    shift: FloatArray,
+    sigma: FloatArray,
+) -> ErrorCorrectionDraws:
+    """Return to the data's units from alpha' (..., r, m), noise of Gamma' and Sigma."""
+    short_run = law.short_run_changes - law.short_run_levels @ (b @ loadings) + shift
     scale = law.scale
     return ErrorCorrectionDraws(
         beta=law.to_levels @ b,
         alpha=scale[:, None] * loadings.swapaxes(-1, -2),
         short_run=scale[:, None] * short_run.swapaxes(-1, -2),
-        sigma_u=(scale[:, None] * scale) * (root @ root.swapaxes(-1, -2)),
+        sigma_u=(scale[:, None] * scale) * sigma,
     )
 
 
