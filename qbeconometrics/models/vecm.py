@@ -86,7 +86,7 @@ class QuasiBayesVECM(Model):  # type: ignore[misc]
     the polar one is that of Koop, Leon-Gonzalez and Strachan (2010, doi:10.1080/07474930903382208),
     who sample alpha and beta in turn. The rest is drawn exactly, given each space. Integrating alpha
     out under this prior, the coordinates in which spaces are sampled (see
-    `posterior.cointegration.centered_spaces`) and the bridge of `compare_ranks` are ours.
+    `posterior.centered_spaces`) and the bridge of `compare_ranks` are ours.
 
     Examples
     --------
@@ -226,8 +226,8 @@ class QuasiBayesVECM(Model):  # type: ignore[misc]
         draws, tune, chains, cores, rng, parameterization, target_accept, progressbar
             As in `fit`, for the spaces of each rank.
         proposals : int
-            Uniform draws of spaces, in the coordinates that are sampled, at the other end of the
-            bridge.
+            Draws at the other end of the bridge: of uniform spaces, in the law's coordinates and in
+            those that are sampled.
 
         Returns
         -------

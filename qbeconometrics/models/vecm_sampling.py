@@ -12,11 +12,8 @@ from numpy.typing import NDArray
 
 from qbeconometrics.diagnostics.bridge_sampling import BridgeEstimate, bridge_sampling
 from qbeconometrics.diagnostics.convergence import bulk_ess
-from qbeconometrics.posterior.cointegration import (
-    CenteredSpaces,
-    CointegrationLaw,
-    centered_spaces,
-)
+from qbeconometrics.posterior.centered_spaces import centered_spaces
+from qbeconometrics.posterior.cointegration import CointegrationLaw
 from qbeconometrics.sampling.nuts import sample_density
 from qbeconometrics.sampling.seeds import spawn_seeds
 from qbeconometrics.stiefel import Cayley, Chart, Givens, Householder, Polar, rand
@@ -113,7 +110,7 @@ def sample_spaces(
         "step": statistics["step"][:, -1],
         "divergent": statistics["divergent"].sum(axis=1),
         "nonfinite": statistics["nonfinite"].sum(axis=1),
-        "evaluations": statistics["gradients"].sum(axis=1) + sample.warm_up_gradients,
+        "evaluations": int(statistics["gradients"].sum()) + sample.warm_up_gradients,
         "seconds": time.perf_counter() - began - setup,
         "setup_seconds": setup,
     }
@@ -131,7 +128,7 @@ def closed_sample(law: CointegrationLaw, rank: int, options: SpaceOptions) -> Sp
 def log_marginal(
     law: CointegrationLaw, rank: int, options: SpaceOptions, proposals: int, rng: Any
 ) -> BridgeEstimate:
-    """Log marginal likelihood of a rank: exact, or by a bridge from uniform centred spaces.
+    """Log marginal likelihood of a rank: exact, or by a bridge from a mixture of uniform laws.
 
     Parameters
     ----------
@@ -147,18 +144,12 @@ def log_marginal(
     """
     if law.is_closed(rank):
         return BridgeEstimate(law.log_marginal(rank), 0.0)
-    of_chains, of_proposals = spawn_seeds(rng, 2)
-    sample = sample_spaces(law, rank, options, of_chains)
+    for_chains, for_proposals = spawn_seeds(rng, 2)
+    sample = sample_spaces(law, rank, options, for_chains)
     space = centered_spaces(law, rank)
-    drawn = space.log_density(sample.centered)
-    uniform = uniform_log_density(space, proposals, np.random.default_rng(of_proposals))
-    found = bridge_sampling(uniform, drawn.ravel(), float(bulk_ess(drawn)))
+    proposed = space.propose(proposals, np.random.default_rng(for_proposals))
+    of_proposals, of_draws = (
+        space.log_density(c) - space.log_proposal(c) for c in (proposed, sample.centered)
+    )
+    found = bridge_sampling(of_proposals, of_draws.ravel(), float(bulk_ess(of_draws)))
     return BridgeEstimate(law.log_constant_of(rank) + found.log_value, found.se)
-
-
-def uniform_log_density(
-    space: CenteredSpaces, count: int, rng: np.random.Generator
-) -> FloatArray:
-    """Log density at uniformly drawn centred spaces (count,)."""
-    n = len(space.to_law)
-    return space.log_density(np.linalg.qr(rng.standard_normal((count, n, space.rank)))[0])

@@ -10,13 +10,8 @@ from numpy.typing import NDArray
 from scipy.special import multigammaln
 
 from qbeconometrics.inputs.cointegration_design import CointegrationDesign
-from qbeconometrics.kernels._cointegration import DeterminantRatioTarget
 
 FloatArray = NDArray[np.float64]
-
-# Of the posterior over that of a uniform law: proposals from the latter then have the largest
-# effective share, over a third in trials with 2 to 4 series.
-SPREAD = 0.7
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -198,77 +193,3 @@ def _log_constant(
 
 def _symmetric(matrix: FloatArray) -> FloatArray:
     return np.asarray(0.5 * (matrix + matrix.T))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class CenteredSpaces:
-    """Coordinates c of b = A c in which the posterior of span(c) is near to uniform.
-
-    Attributes
-    ----------
-    to_law : ndarray, shape (n, n)
-        A.
-    matrices, weights : ndarray, shapes (3, n, n) and (3,)
-        log density of span(c) = sum_j weights_j log|c' matrices_j c| + log_constant, with respect
-        to the uniform law, c orthonormal.
-    log_constant : float
-    rank : int
-    """
-
-    to_law: FloatArray
-    matrices: FloatArray
-    weights: FloatArray
-    log_constant: float
-    rank: int
-
-    def target(self) -> DeterminantRatioTarget:
-        """Return the compiled density, its constant left out."""
-        return DeterminantRatioTarget(self.rank, self.matrices, self.weights)
-
-    def log_density(self, c: FloatArray) -> FloatArray:
-        """Log density at orthonormal c (..., n, rank), with the constant."""
-        inner = np.einsum("...ia,jik,...kb->...jab", c, self.matrices, c, optimize=True)
-        return np.asarray(np.linalg.slogdet(inner)[1] @ self.weights + self.log_constant)
-
-    def to_space(self, c: FloatArray) -> FloatArray:
-        """Return orthonormal b (..., n, rank) of the same space as A c."""
-        return np.asarray(np.linalg.qr(self.to_law @ c)[0])
-
-
-def centered_spaces(law: CointegrationLaw, rank: int) -> CenteredSpaces:
-    """Choose coordinates by the curvature at the mode.
-
-    If span(c) is uniform, span(A c) has the density |A|^-r |b'(AA')^-1 b|^(-n/2) (Chikuse 1990,
-    doi:10.1016/0047-259X(90)90050-R: the matrix angular central Gaussian law), hence the third
-    term. The mode is at the first columns of the identity.
-
-    Parameters
-    ----------
-    law : CointegrationLaw
-    rank : int
-        From 1 to n - 1.
-
-    Returns
-    -------
-    CenteredSpaces
-    """
-    n = law.size
-    squared, V = law.directions()
-    left = 1.0 - squared
-    basis = np.linalg.qr(V[:, :rank])[0]
-    beyond = V[:, rank:] - basis @ (basis.T @ V[:, rank:])
-    # Curvature of the density, and of the uniform law, in the direction of V_i from V_j.
-    of_data = 2.0 * law.exponent * (squared[:rank] - squared[rank:, None]) / left[:rank]
-    lengths = [np.sum(block**2, axis=0) for block in (beyond, V[:, :rank])]
-    of_prior = n * lengths[0][:, None] / lengths[1]
-    spread = 1.0 / np.sqrt(np.mean(of_data + of_prior, axis=1))
-    A = V * np.concatenate([np.ones(rank), SPREAD * np.sqrt(n) * spread])
-    matrices = np.stack(
-        [
-            _symmetric(A.T @ law.unrestricted @ A),
-            _symmetric(A.T @ law.restricted @ A),
-            _symmetric(A.T @ A),
-        ]
-    )
-    weights = np.array([law.exponent, -law.exponent, -0.5 * n])
-    return CenteredSpaces(A, matrices, weights, rank * float(np.linalg.slogdet(A)[1]), rank)
