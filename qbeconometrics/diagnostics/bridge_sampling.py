@@ -91,9 +91,7 @@ def bridge_sampling(
         if abs(value / previous - 1.0) < TOLERANCE:
             break
     else:
-        raise NumericalError(
-            "bridge sampling did not converge: the proposal is far from the draws"
-        )
+        raise NumericalError("bridge sampling did not converge: the proposal is far from the draws")
     of_proposals = proposed / value / (share * proposed / value + 1 - share)
     of_draws = 1.0 / (share * drawn / value + 1 - share)
     variance = of_proposals.var() / of_proposals.mean() ** 2 / len(proposed)

@@ -172,9 +172,11 @@ def quasi_marginal_likelihood(
         return _importance(*problem.log_parts(points))
     kept = draws[:, half:]
     size = float(np.min(bulk_ess(kept)))
-    both = (problem.log_parts(one) for one in (points, kept.reshape(-1, kept.shape[2])))
+    proposed, drawn = (
+        np.subtract(*problem.log_parts(one)) for one in (points, kept.reshape(-1, kept.shape[2]))
+    )
     try:
-        found = bridge_sampling(*(integrand - proposal for integrand, proposal in both), size)
+        found = bridge_sampling(proposed, drawn, size)
     except NumericalError as error:
         raise NumericalError(f"{error}; use method='importance'") from error
     return QuasiMarginalLikelihood(found.log_value, found.se, "bridge", size)

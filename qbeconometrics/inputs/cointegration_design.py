@@ -31,6 +31,9 @@ class CointegrationDesign:
 
     Attributes
     ----------
+    endog : DataFrame, shape (nobs, m)
+        The series.
+    exog : ndarray, shape (nobs, k), or None
     differences : ndarray, shape (T, m)
         dy_t.
     levels : ndarray, shape (T, n)
@@ -47,6 +50,8 @@ class CointegrationDesign:
         Labels of the first and last row t.
     """
 
+    endog: pd.DataFrame
+    exog: FloatArray | None
     differences: FloatArray
     levels: FloatArray
     short_run: FloatArray
@@ -116,7 +121,6 @@ def cointegration_design(
     refuse_infinite(tables, index)
     _refuse_missing(tables, index)
     check_time_order(index, None, needed_by="QuasiBayesVECM", whole_numbers=True)
-    _refuse_constant(series)
     m, lags = len(series.names), k_ar_diff + 1
     nobs = len(series.values) - lags
     fixed = _deterministic_terms(deterministic, max(nobs, 0), lags)
@@ -130,6 +134,7 @@ def cointegration_design(
             f"equation has {q + m + len(fixed['inside'])} coefficients, so at least "
             f"{needed} rows must be left. Use more data, fewer lags or fewer series."
         )
+    _refuse_constant(series)
     change = np.diff(series.values, axis=0)
     lagged = [change[k_ar_diff - lag : len(change) - lag] for lag in range(1, k_ar_diff + 1)]
     names = [f"L{lag}.{name}" for lag in range(1, k_ar_diff + 1) for name in series.names]
@@ -144,6 +149,8 @@ def cointegration_design(
     if exog is not None:
         terms += [*(tables[1].names or ())]
     design = CointegrationDesign(
+        endog=pd.DataFrame(series.values, index=series.index, columns=list(series.names)),
+        exog=None if exog is None else tables[1].values,
         differences=np.ascontiguousarray(change[k_ar_diff:]),
         levels=np.column_stack([series.values[k_ar_diff:-1], *fixed["inside"].values()]),
         short_run=np.column_stack([*lagged, *outside, *exogenous]),

@@ -80,25 +80,27 @@ class QuasiBayesVECM(Model):  # type: ignore[misc]
     Gamma of short-run terms, the same under every rank, have a flat prior.
 
     With alpha, Gamma and Sigma integrated out the density of the space is proportional to
-    (b'Mb / b'Nb)^((T - q + nu + m - 1) / 2), of determinants, in q short-run terms, M = (T + nu) S11
-    and N = M less what the levels explain. Its mode tends to Johansen's maximum likelihood as nu
-    tends to 0. Spaces are drawn by the no-U-turn sampler over a chart of orthonormal matrices;
-    the polar one is that of Koop, Leon-Gonzalez and Strachan (2010, doi:10.1080/07474930903382208),
-    who sample alpha and beta in turn. The rest is drawn exactly, given each space. Integrating alpha
-    out under this prior, the coordinates in which spaces are sampled (see
-    `posterior.centered_spaces`) and the bridge of `compare_ranks` are ours.
+    (|b'Mb| / |b'Nb|)^((T - q + nu + m - 1) / 2), in q short-run terms, with M = (T + nu) S11 and N
+    = M less what the levels explain. Its mode tends to Johansen's maximum likelihood as nu tends to
+    0. A prior that is uniform over spaces of a rank, and does not depend on the normalisation,
+    follows Villani (2005, Econometric Theory 21, 326-357) and Koop, Leon-Gonzalez and Strachan
+    (2010, Econometric Reviews 29, 224-242). Spaces are drawn by the no-U-turn sampler over a chart
+    of orthonormal matrices, and the rest exactly, given each space. The unit of series, S11 in the
+    prior of alpha, the coordinates in which spaces are sampled (see `posterior.centered_spaces`)
+    and the bridge of `compare_ranks` are ours.
 
     Examples
     --------
-    Inflation and an interest rate in Germany:
+    Two series with a common trend, of which the second is the double:
 
+    >>> import numpy as np
     >>> import qbeconometrics as qb
-    >>> from statsmodels.datasets import interest_inflation
-    >>> data = interest_inflation.load_pandas().data[["Dp", "R"]]
-    >>> model = qb.QuasiBayesVECM(data, k_ar_diff=3, coint_rank=1, deterministic="ci", seasons=4)
+    >>> trend, noise = np.random.default_rng(0).standard_normal((2, 200))
+    >>> trend = trend.cumsum()
+    >>> model = qb.QuasiBayesVECM(np.column_stack([trend + noise, 2.0 * trend]), coint_rank=1)
     >>> res = model.fit(rng=0)
-    >>> round(float(res.median["beta.R.ec1"]), 1)
-    -0.3
+    >>> round(float(res.median["beta.y2.ec1"]), 1)
+    -0.5
     """
 
     def __init__(
@@ -127,9 +129,8 @@ class QuasiBayesVECM(Model):  # type: ignore[misc]
             first_season=self.first_season,
         )
         self.coint_rank = check_rank(coint_rank, len(self.design.endog_names))
-        self.outside = None if exog is None else np.array(exog, dtype=np.float64)
         self.law = cointegration_law(self.design, self.prior_observations)
-        super().__init__(pd.DataFrame(endog).set_axis(list(self.design.endog_names), axis=1))
+        super().__init__(self.design.endog)
 
     @property
     def exog_names(self) -> list[str]:
@@ -275,9 +276,7 @@ class QuasiBayesVECM(Model):  # type: ignore[misc]
         proposals = whole_number(proposals, "proposals", minimum=100)
         # A rank has the same seed whatever the others are.
         seeds = spawn_seeds(rng, series + 1)
-        found = [
-            log_marginal(self.law, rank, options, proposals, seeds[rank]) for rank in chosen
-        ]
+        found = [log_marginal(self.law, rank, options, proposals, seeds[rank]) for rank in chosen]
         values = np.array([one.log_value for one in found])
         weights = np.exp(values - values.max())
         return pd.DataFrame(

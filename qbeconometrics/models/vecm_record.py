@@ -139,8 +139,8 @@ def _johansen(model: QuasiBayesVECM, names: tuple[str, ...]) -> pd.DataFrame:
         warnings.simplefilter("ignore")
         try:
             found = VECM(
-                np.asarray(model.data.orig_endog, dtype=float),
-                exog=model.outside,
+                model.design.endog.to_numpy(),
+                exog=model.design.exog,
                 k_ar_diff=model.k_ar_diff,
                 coint_rank=model.coint_rank,
                 deterministic=model.deterministic,

@@ -64,9 +64,7 @@ class SpaceSample:
     interrupted: bool
 
 
-def sample_spaces(
-    law: CointegrationLaw, rank: int, options: SpaceOptions, rng: Any
-) -> SpaceSample:
+def sample_spaces(law: CointegrationLaw, rank: int, options: SpaceOptions, rng: Any) -> SpaceSample:
     """Draw cointegrating spaces of a rank from 1 to n - 1.
 
     Chains start from uniformly drawn spaces, in coordinates in which the posterior is near to

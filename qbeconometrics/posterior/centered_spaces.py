@@ -1,9 +1,9 @@
 """Coordinates in which the posterior of a cointegrating space is near to uniform.
 
-The more data, the closer the posterior is to one space, at the rate of the number of rows, and a
-sampler of uniform manners would have to learn that. If span(c) is uniform, span(A c) has the density
-|A|^-r |b'(AA')^-1 b|^(-n/2), b orthonormal: the matrix angular central Gaussian law (Chikuse 1990,
-Journal of Multivariate Analysis 33, 265-274). Here AA' is that of the nearest such law.
+With more rows the posterior gathers about one space, at the rate of their number, and a sampler
+would have to learn how closely. If span(c) is uniform, span(A c) has the density |A|^-r
+|b'(AA')^-1 b|^(-n/2), b orthonormal: the matrix angular central Gaussian law (Chikuse 1990, Journal
+of Multivariate Analysis 33, 265-274). Here AA' is that of the nearest such law.
 """
 
 from __future__ import annotations

@@ -146,9 +146,7 @@ def cointegration_law(design: CointegrationDesign, prior_observations: float) ->
         prior_observations=prior_observations,
         nobs=nobs,
         regressors=q,
-        log_constant=_log_constant(
-            m, nobs - q, prior_observations, outcome, short_root, scale
-        ),
+        log_constant=_log_constant(m, nobs - q, prior_observations, outcome, short_root, scale),
         short_run_root=short_root,
         short_run_changes=scipy.linalg.solve_triangular(short_root, loadings[0]),
         short_run_levels=scipy.linalg.solve_triangular(short_root, loadings[1]),

@@ -56,7 +56,7 @@ def draw_coefficients(
     precision, half, residual = _given(law, b)
     root = np.linalg.cholesky(residual) @ _inverse_wishart_root(m, 2 * law.exponent, lead, rng)
     noise = rng.standard_normal((*lead, r, m)) @ root.swapaxes(-1, -2)
-    loadings = np.linalg.solve(precision.swapaxes(-1, -2), half + noise)
+    loadings = _solved(precision.swapaxes(-1, -2), half + noise)
     noise = rng.standard_normal((*lead, q, m)) @ root.swapaxes(-1, -2)
     shift = scipy.linalg.solve_triangular(law.short_run_root, np.eye(q)) @ noise
     return _in_units(law, b, loadings, shift, root @ root.swapaxes(-1, -2))
@@ -65,15 +65,15 @@ def draw_coefficients(
 def mean_coefficients(law: CointegrationLaw, b: FloatArray) -> ErrorCorrectionDraws:
     """Means given b (..., n, r); the exponent of the law must exceed (m + 1) / 2."""
     precision, half, residual = _given(law, b)
-    loadings = np.linalg.solve(precision.swapaxes(-1, -2), half)
+    loadings = _solved(precision.swapaxes(-1, -2), half)
     df = 2.0 * law.exponent - law.series - 1.0
     return _in_units(law, b, loadings, np.zeros(()), residual / df)
 
 
 def _given(law: CointegrationLaw, b: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     """L with L L' = b'Mb, L^-1 b'R1'R0 (..., r, m), and the sum of squares of the residuals."""
-    precision = np.linalg.cholesky(b.swapaxes(-1, -2) @ law.unrestricted @ b)
-    half = np.linalg.solve(precision, b.swapaxes(-1, -2) @ law.cross)
+    precision = np.asarray(np.linalg.cholesky(b.swapaxes(-1, -2) @ law.unrestricted @ b))
+    half = _solved(precision, b.swapaxes(-1, -2) @ law.cross)
     return precision, half, law.outcome - half.swapaxes(-1, -2) @ half
 
 
@@ -95,9 +95,7 @@ def _in_units(
     )
 
 
-def normalized(
-    beta: FloatArray, alpha: FloatArray
-) -> tuple[FloatArray, FloatArray]:
+def normalized(beta: FloatArray, alpha: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return the basis whose first r rows are the identity, and alpha that goes with it.
 
     Parameters
@@ -108,7 +106,7 @@ def normalized(
     r = beta.shape[-1]
     top = beta[..., :r, :]
     # beta top^-1, by a solve with the transpose; alpha top'.
-    solved = np.linalg.solve(top.swapaxes(-1, -2), beta.swapaxes(-1, -2)).swapaxes(-1, -2)
+    solved = _solved(top.swapaxes(-1, -2), beta.swapaxes(-1, -2)).swapaxes(-1, -2)
     solved[..., :r, :] = np.eye(r)
     return solved, alpha @ top.swapaxes(-1, -2)
 
@@ -122,3 +120,7 @@ def _inverse_wishart_root(
     lower[..., place, place] = np.sqrt(rng.chisquare(df - place, (*lead, m)))
     # lower lower' is Wishart, and F' the inverse of lower.
     return np.asarray(np.linalg.inv(lower).swapaxes(-1, -2))
+
+
+def _solved(matrix: FloatArray, right: FloatArray) -> FloatArray:
+    return np.asarray(np.linalg.solve(matrix, right), dtype=np.float64)

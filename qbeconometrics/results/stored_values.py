@@ -31,10 +31,9 @@ Array = NDArray[Any]
 
 RECORDS: dict[str, type[Any]] = {
     kind.__name__: kind
-    for kind in (
-        FitRecord, PathRecord, VECMRecord, LinearMomentStatistic, MomentBasis, Finding, JStatistic,
-    )  # fmt: skip
+    for kind in (FitRecord, PathRecord, VECMRecord, LinearMomentStatistic, MomentBasis, Finding)
 }
+RECORDS["JStatistic"] = JStatistic
 
 
 def encode(value: Any, arrays: dict[str, Array], place: str) -> Any:

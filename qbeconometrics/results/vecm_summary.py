@@ -83,9 +83,9 @@ def _johansen_columns(results: VECMResults) -> list[Column]:
     interval = results.conf_int(0.05).to_numpy()
     scales = np.where(np.isfinite(table[:, 1]), table[:, 1], np.diff(interval, axis=1)[:, 0] / 4)
     rows = [
-        [text if np.isfinite(value) else "" for text, value in zip(format_row(list(row), scale), row, strict=True)]
+        ["" if text == "nan" else text for text in format_row(list(row), scale)]
         for row, scale in zip(table, scales, strict=True)
-    ]  # fmt: skip
+    ]
     return [
         Column("Johansen\nestimate", align_decimals([row[0] for row in rows])),
         Column("\ns.e.", align_decimals([row[1] for row in rows])),

@@ -84,9 +84,7 @@ def log_likelihood_given(b, changes, levels, short_run, nu):
         value += matrix_normal.logpdf(alpha, None, np.linalg.inv(prior_rows), sigma)
         value -= matrix_normal.logpdf(alpha, alpha, np.linalg.inv(gram + prior_rows), sigma)
     if q:
-        value -= matrix_normal.logpdf(
-            gamma, gamma, np.linalg.inv(short_run.T @ short_run), sigma
-        )
+        value -= matrix_normal.logpdf(gamma, gamma, np.linalg.inv(short_run.T @ short_run), sigma)
     return float(value)
 
 
