@@ -15,6 +15,7 @@ from qbeconometrics.models.lp import QuasiBayesLP
 from qbeconometrics.models.m_estimation import QuasiBayesM
 from qbeconometrics.models.moment_statistic import LinearMoments
 from qbeconometrics.models.stiefel_sampler import StiefelSampler
+from qbeconometrics.models.vecm import QuasiBayesVECM
 from qbeconometrics.results.comparison import compare
 from qbeconometrics.results.storage import load
 from qbeconometrics.versions import show_versions
@@ -27,6 +28,7 @@ __all__ = [
     "QuasiBayesIV",
     "QuasiBayesLP",
     "QuasiBayesM",
+    "QuasiBayesVECM",
     "StiefelSampler",
     "__version__",
     "calibrate_learning_rate",

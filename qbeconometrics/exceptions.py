@@ -85,6 +85,10 @@ class WeakInstrumentWarning(QBEconometricsWarning):
     """The first stage is weak, so the prior matters."""
 
 
+class NormalizationWarning(QBEconometricsWarning):
+    """Coefficients are normalised by one that may be zero; read what does not depend on it."""
+
+
 class PriorWarning(QBEconometricsWarning):
     """The prior, more than the data, decides some coefficients."""
 

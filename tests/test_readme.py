@@ -139,6 +139,18 @@ def test_the_example_of_large_data_runs(tmp_path):
     assert float(distance) < 4.0
 
 
+@pytest.mark.slow
+def test_the_example_of_cointegration_runs(tmp_path):
+    printed = run("-W", "error", str(TREE / "examples" / "cointegration.py"), cwd=tmp_path)
+    # Johansen's estimate in statsmodels' documentation, and what stands beside it.
+    row = re.search(r"^beta.Dp.ec1\s+(.*)$", printed, flags=re.MULTILINE)[1].split()
+    assert float(row[4]) == -3.987
+    assert -4.5 < float(row[0]) < -2.5
+    ranks = re.findall(r"^[012]\s+\S+\s+\S+\s+(\S+)$", printed, flags=re.MULTILINE)
+    assert len(ranks) == 6
+    assert sum(map(float, ranks)) == pytest.approx(2.0, abs=0.004)
+
+
 def test_the_example_script_runs(tmp_path):
     printed = run(str(TREE / "examples" / "returns_to_schooling.py"), cwd=tmp_path)
     assert printed.count("nearc4") == 4

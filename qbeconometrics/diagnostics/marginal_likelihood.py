@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
+from qbeconometrics.diagnostics.bridge_sampling import bridge_sampling
 from qbeconometrics.diagnostics.convergence import bulk_ess
 from qbeconometrics.diagnostics.pareto_smoothing import smooth_weights
 from qbeconometrics.exceptions import NumericalError, OptionError, check_choice
@@ -24,8 +25,6 @@ METHODS = ("importance", "bridge")
 # weights however far the quasi-posterior reaches.
 PROPOSAL_DF = 5.0
 SHARES = np.array([0.45, 0.45, 0.10])
-
-BRIDGE_STEPS, BRIDGE_TOLERANCE = 1000, 1e-10
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,11 +172,14 @@ def quasi_marginal_likelihood(
         return _importance(*problem.log_parts(points))
     kept = draws[:, half:]
     size = float(np.min(bulk_ess(kept)))
-    if not size > 1.0:
-        raise NumericalError("the draws are too few, or too dependent, for bridge sampling")
-    return _bridge(
-        problem.log_parts(points), problem.log_parts(kept.reshape(-1, kept.shape[2])), size
+    proposed, drawn = (
+        np.subtract(*problem.log_parts(one)) for one in (points, kept.reshape(-1, kept.shape[2]))
     )
+    try:
+        found = bridge_sampling(proposed, drawn, size)
+    except NumericalError as error:
+        raise NumericalError(f"{error}; use method='importance'") from error
+    return QuasiMarginalLikelihood(found.log_value, found.se, "bridge", size)
 
 
 def _around_draws(draws: FloatArray, surrogate: NormalSurrogate) -> _Student:
@@ -210,30 +212,4 @@ def _importance(integrand: FloatArray, proposal: FloatArray) -> QuasiMarginalLik
     ess = float(weights.sum() ** 2 / (weights @ weights))
     return QuasiMarginalLikelihood(
         largest + float(np.log(mean)), float(se), "importance", ess, smoothed.pareto_k
-    )
-
-
-def _bridge(
-    proposed: tuple[FloatArray, FloatArray], drawn: tuple[FloatArray, FloatArray], size: float
-) -> QuasiMarginalLikelihood:
-    """Iterate to the optimal bridge; `size` is the effective number of draws."""
-    log_ratio = [one[0] - one[1] for one in (proposed, drawn)]
-    shift = float(np.median(log_ratio[1]))
-    ratio = [np.exp(np.clip(one - shift, -700.0, 700.0)) for one in log_ratio]
-    share = size / (size + len(ratio[0]))
-    value = 1.0
-    for _ in range(BRIDGE_STEPS):
-        upper = np.mean(ratio[0] / (share * ratio[0] + (1 - share) * value))
-        lower = np.mean(1.0 / (share * ratio[1] + (1 - share) * value))
-        previous, value = value, float(upper / lower)
-        if abs(value / previous - 1.0) < BRIDGE_TOLERANCE:
-            break
-    else:
-        raise NumericalError("bridge sampling did not converge; use method='importance'")
-    of_proposals = ratio[0] / value / (share * ratio[0] / value + 1 - share)
-    of_draws = 1.0 / (share * ratio[1] / value + 1 - share)
-    variance = of_proposals.var() / of_proposals.mean() ** 2 / len(ratio[0])
-    variance += of_draws.var() / of_draws.mean() ** 2 / size
-    return QuasiMarginalLikelihood(
-        shift + float(np.log(value)), float(np.sqrt(variance)), "bridge", size
     )

@@ -120,8 +120,11 @@ def _classes() -> dict[str, type[PosteriorResults]]:
     from qbeconometrics.results.lp_results import LPResults
     from qbeconometrics.results.m_results import MResults
     from qbeconometrics.results.posterior_results import PosteriorResults
+    from qbeconometrics.results.vecm_results import VECMResults
 
-    kinds = (PosteriorResults, IVResults, LinearGMMResults, GMMResults, MResults, LPResults)
+    kinds = (
+        PosteriorResults, IVResults, LinearGMMResults, GMMResults, MResults, LPResults, VECMResults,
+    )  # fmt: skip
     return {kind.__name__: kind for kind in kinds}
 
 

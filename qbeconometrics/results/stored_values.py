@@ -25,13 +25,15 @@ from qbeconometrics.moments.linear import LinearMomentStatistic
 from qbeconometrics.results.fit_record import FitRecord
 from qbeconometrics.results.path_record import PathRecord
 from qbeconometrics.results.reliability import Finding
+from qbeconometrics.results.vecm_record import VECMRecord
 
 Array = NDArray[Any]
 
 RECORDS: dict[str, type[Any]] = {
     kind.__name__: kind
-    for kind in (FitRecord, PathRecord, LinearMomentStatistic, MomentBasis, Finding, JStatistic)
+    for kind in (FitRecord, PathRecord, VECMRecord, LinearMomentStatistic, MomentBasis, Finding)
 }
+RECORDS["JStatistic"] = JStatistic
 
 
 def encode(value: Any, arrays: dict[str, Array], place: str) -> Any:

@@ -39,6 +39,8 @@ COMPARED_IN = {
     "QuadraticTarget": "test_stiefel.py",
     "PythonMatrixTarget": "test_stiefel.py",
     "StiefelDensity": "test_stiefel.py",
+    "DeterminantRatioTarget": "test_cointegration.py",
+    "MOST_RANKS": "test_cointegration.py",
     "STATISTICS": "test_nuts.py",
     "nuts": "test_nuts.py",
 }
