@@ -39,6 +39,8 @@ COMPARED_IN = {
     "QuadraticTarget": "test_stiefel.py",
     "PythonMatrixTarget": "test_stiefel.py",
     "StiefelDensity": "test_stiefel.py",
+    "log_probit": "test_network.py",
+    "NetworkDensity": "test_network.py",
     "STATISTICS": "test_nuts.py",
     "nuts": "test_nuts.py",
 }
