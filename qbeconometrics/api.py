@@ -2,6 +2,7 @@
 
 from qbeconometrics import (
     LinearMoments,
+    NetworkEigenmodel,
     QuasiBayesGMM,
     QuasiBayesIV,
     QuasiBayesLP,
@@ -17,11 +18,13 @@ from qbeconometrics import (
     moment_functions,
     priors,
     show_versions,
+    simulate,
     stiefel,
 )
 
 __all__ = [
     "LinearMoments",
+    "NetworkEigenmodel",
     "QuasiBayesGMM",
     "QuasiBayesIV",
     "QuasiBayesLP",
@@ -37,5 +40,6 @@ __all__ = [
     "moment_functions",
     "priors",
     "show_versions",
+    "simulate",
     "stiefel",
 ]

@@ -119,9 +119,18 @@ def _classes() -> dict[str, type[PosteriorResults]]:
     from qbeconometrics.results.iv_results import IVResults
     from qbeconometrics.results.lp_results import LPResults
     from qbeconometrics.results.m_results import MResults
+    from qbeconometrics.results.network_results import NetworkResults
     from qbeconometrics.results.posterior_results import PosteriorResults
 
-    kinds = (PosteriorResults, IVResults, LinearGMMResults, GMMResults, MResults, LPResults)
+    kinds = (
+        PosteriorResults,
+        IVResults,
+        LinearGMMResults,
+        GMMResults,
+        MResults,
+        LPResults,
+        NetworkResults,
+    )
     return {kind.__name__: kind for kind in kinds}
 
 

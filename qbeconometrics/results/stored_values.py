@@ -23,6 +23,7 @@ from qbeconometrics.exceptions import QBEconometricsWarning, StorageError
 from qbeconometrics.moments.basis import MomentBasis
 from qbeconometrics.moments.linear import LinearMomentStatistic
 from qbeconometrics.results.fit_record import FitRecord
+from qbeconometrics.results.network_record import NetworkRecord
 from qbeconometrics.results.path_record import PathRecord
 from qbeconometrics.results.reliability import Finding
 
@@ -30,7 +31,15 @@ Array = NDArray[Any]
 
 RECORDS: dict[str, type[Any]] = {
     kind.__name__: kind
-    for kind in (FitRecord, PathRecord, LinearMomentStatistic, MomentBasis, Finding, JStatistic)
+    for kind in (
+        FitRecord,
+        PathRecord,
+        NetworkRecord,
+        LinearMomentStatistic,
+        MomentBasis,
+        Finding,
+        JStatistic,
+    )
 }
 
 

@@ -26,7 +26,7 @@ class NetworkDensity(CompiledDensity):
 
     Links of pairs i < j are independent with probability Phi(c + sum_l lambda_l Q_il Q_jl), where Q
     is uniform, lambda_l normal(0, eigenvalue_scale^2) and c normal(0, intercept_scale^2), following
-    Hoff (2009, arXiv:0711.1146). The coordinates are those of the chart, then
+    Hoff (2009, arXiv:0712.4166). The coordinates are those of the chart, then
     lambda / eigenvalue_scale, then c.
 
     Parameters
