@@ -27,9 +27,6 @@ FloatArray = NDArray[np.float64]
 
 ALIGNMENTS = ("signed-permutation", "procrustes")
 
-# Draws whose probabilities of links are held at a time.
-BLOCK = 64
-
 
 class NetworkResults(PosteriorResults):
     """Results of a network eigenmodel.
@@ -157,13 +154,13 @@ class NetworkResults(PosteriorResults):
         p, k = self.network.reference.shape
         flat = self.vectors.reshape(-1, p, k)
         pooled = self.record.draws.reshape(-1, k + 1)
-        total = np.zeros((p, p))
-        for first in range(0, len(flat), BLOCK):
-            Q, numbers = flat[first : first + BLOCK], pooled[first : first + BLOCK]
-            index = (Q * numbers[:, None, :-1]) @ Q.swapaxes(1, 2) + numbers[:, -1, None, None]
-            total += ndtr(index).sum(axis=0)
-        mean = total / len(flat)
-        np.fill_diagonal(mean, np.nan)
+        pairs = np.triu_indices(p, 1)
+        total = np.zeros(len(pairs[0]))
+        for Q, numbers in zip(flat, pooled, strict=True):
+            total += ndtr(((Q * numbers[:-1]) @ Q.T)[pairs] + numbers[-1])
+        mean = np.full((p, p), np.nan)
+        mean[pairs] = total / len(flat)
+        mean.T[pairs] = mean[pairs]
         return self._square(mean)
 
     def link_intervals(self, pairs: Sequence[tuple[str, str]], alpha: float = 0.05) -> pd.DataFrame:
