@@ -29,6 +29,7 @@ KERNELS = [
     "_stiefel",
     "_stiefel_density",
     "_network",
+    "_components",
     "_nuts",
 ]
 

@@ -8,16 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from qbeconometrics.exceptions import check_choice
 from qbeconometrics.kernels._network import NetworkDensity
 from qbeconometrics.stiefel.base import Chart
-from qbeconometrics.stiefel.cayley import Cayley
+from qbeconometrics.stiefel.chart_names import away_from_holes, chart_around
 from qbeconometrics.stiefel.checks import FloatArray
-from qbeconometrics.stiefel.givens import Givens
-from qbeconometrics.stiefel.householder import Householder
-from qbeconometrics.stiefel.polar import Polar
-
-PARAMETERIZATIONS = ("polar", "householder", "givens", "cayley")
 
 # Starts: sd of what is added to the elements of sqrt(p) Q, and range of factors of eigenvalues. The
 # linear approximation to Phi gives eigenvalues that are too large.
@@ -43,15 +37,10 @@ class Eigenmodel:
     intercept_scale: float
 
     def leading(self) -> tuple[FloatArray, FloatArray]:
-        """Return eigenvalues (k,) of the links, largest in size first, and eigenvectors (p, k).
-
-        The i-th element of the i-th eigenvector is not negative, away from the hole of
-        `Householder`.
-        """
+        """Return eigenvalues (k,) of the links, largest in size first, and eigenvectors (p, k)."""
         values, vectors = np.linalg.eigh(self.links.astype(float))
         order = np.argsort(-np.abs(values), kind="stable")[: self.rank]
-        first = vectors[:, order]
-        return values[order], first * np.where(np.diag(first) < 0.0, -1.0, 1.0)
+        return values[order], away_from_holes(vectors[:, order])
 
     def chart(self, parameterization: str) -> Chart:
         """Return a chart; that of Cayley is centred at the leading eigenvectors.
@@ -60,12 +49,7 @@ class Eigenmodel:
         ------
         OptionError
         """
-        check_choice(parameterization, PARAMETERIZATIONS, "parameterization")
-        p = len(self.links)
-        if parameterization == "cayley":
-            return Cayley(p, self.rank, center=self.leading()[1])
-        kinds = {"polar": Polar, "householder": Householder, "givens": Givens}
-        return kinds[parameterization](p, self.rank)
+        return chart_around(parameterization, self.leading()[1])
 
     def density(self, chart: Chart) -> NetworkDensity:
         """Return the posterior density, with work space of its own: each thread takes one."""
@@ -124,9 +108,8 @@ def unpack(chart: Chart, draws: FloatArray, eigenvalue_scale: float) -> Eigenmod
     order = np.argsort(-eigenvalues, axis=1, kind="stable")
     eigenvalues = np.take_along_axis(eigenvalues, order, axis=1)
     vectors = np.take_along_axis(vectors, order[:, None, :], axis=2)
-    reference = _leading_of_mean(vectors, eigenvalues)
-    # In place: draws of large networks fill the memory.
-    vectors *= np.where(np.einsum("dpk,pk->dk", vectors, reference) < 0.0, -1.0, 1.0)[:, None, :]
+    reference = leading_of_mean(vectors, eigenvalues)
+    match_signs(vectors, reference)
     return EigenmodelDraws(
         vectors.reshape(*lead, chart.p, k),
         eigenvalues.reshape(*lead, k),
@@ -135,7 +118,16 @@ def unpack(chart: Chart, draws: FloatArray, eigenvalue_scale: float) -> Eigenmod
     )
 
 
-def _leading_of_mean(vectors: FloatArray, eigenvalues: FloatArray) -> FloatArray:
+def match_signs(vectors: FloatArray, reference: FloatArray) -> None:
+    """Turn columns (draws, p, k) to those of a reference (p, k), in place, for the memory's sake."""
+    vectors *= np.where(np.einsum("dpk,pk->dk", vectors, reference) < 0.0, -1.0, 1.0)[:, None, :]
+
+
+def leading_of_mean(vectors: FloatArray, eigenvalues: FloatArray) -> FloatArray:
+    """Return leading eigenvectors (p, k) of the mean of Q Lambda Q' over draws, largest value first.
+
+    `vectors` are (draws, p, k), `eigenvalues` (draws, k).
+    """
     n, p, k = vectors.shape
     wide = vectors.transpose(1, 0, 2).reshape(p, n * k)
     mean = (wide * eigenvalues.ravel()) @ wide.T / n

@@ -17,7 +17,7 @@ from qbeconometrics.exceptions import (
     OptionError,
     UnknownKeywordError,
 )
-from qbeconometrics.stiefel.eigenmodel import PARAMETERIZATIONS
+from qbeconometrics.stiefel.chart_names import PARAMETERIZATIONS
 
 REFERENCE = json.loads(
     (Path(__file__).parents[1] / "reference_values" / "reference_network.json").read_text()
