@@ -23,6 +23,7 @@ from qbeconometrics.models.lp import QuasiBayesLP
 from qbeconometrics.models.m_estimation import QuasiBayesM
 from qbeconometrics.models.moment_statistic import LinearMoments
 from qbeconometrics.models.network import NetworkEigenmodel
+from qbeconometrics.models.principal_components import ProbabilisticPCA
 from qbeconometrics.results.comparison import compare
 from qbeconometrics.results.storage import load
 from qbeconometrics.versions import show_versions
@@ -32,6 +33,7 @@ __version__ = version("qbeconometrics")
 __all__ = [
     "LinearMoments",
     "NetworkEigenmodel",
+    "ProbabilisticPCA",
     "QuasiBayesGMM",
     "QuasiBayesIV",
     "QuasiBayesLP",

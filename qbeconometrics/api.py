@@ -3,6 +3,7 @@
 from qbeconometrics import (
     LinearMoments,
     NetworkEigenmodel,
+    ProbabilisticPCA,
     QuasiBayesGMM,
     QuasiBayesIV,
     QuasiBayesLP,
@@ -25,6 +26,7 @@ from qbeconometrics import (
 __all__ = [
     "LinearMoments",
     "NetworkEigenmodel",
+    "ProbabilisticPCA",
     "QuasiBayesGMM",
     "QuasiBayesIV",
     "QuasiBayesLP",

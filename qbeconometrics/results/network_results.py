@@ -14,12 +14,13 @@ from scipy.special import ndtr
 from statsmodels.iolib.summary import Summary
 
 from qbeconometrics.diagnostics.convergence import check_probability
-from qbeconometrics.exceptions import ConvergenceWarning, InputError, check_choice
+from qbeconometrics.exceptions import InputError, check_choice
 from qbeconometrics.results.fit_record import FitRecord
 from qbeconometrics.results.network_record import NetworkRecord
 from qbeconometrics.results.network_summary import build_network_summary
 from qbeconometrics.results.posterior_results import PosteriorResults
 from qbeconometrics.results.reliability import Finding
+from qbeconometrics.results.trajectories import divergence_findings
 from qbeconometrics.stiefel.checks import check_orthonormal
 from qbeconometrics.stiefel.subspaces import principal_angles, procrustes
 
@@ -235,20 +236,7 @@ class NetworkResults(PosteriorResults):
 
     def findings(self) -> list[Finding]:
         """What makes the results unreliable: warning class and sentence, in the summary too."""
-        found = super().findings()
-        divergent = int(np.sum(self.record.sampler_stats["divergent"]))
-        if divergent:
-            settings = self.record.sampler_settings
-            found.append(
-                Finding(
-                    ConvergenceWarning,
-                    f"{divergent} of {self.record.draws[..., 0].size} trajectories diverged: steps "
-                    "are too long for some part of the posterior. Raise target_accept (now "
-                    f"{settings['target_accept']:g}), increase tune, or use another "
-                    "parameterization.",
-                )
-            )
-        return found
+        return super().findings() + divergence_findings(self.record)
 
     def _stored_parts(self) -> dict[str, Any]:
         return {"record": self.record, "network": self.network}

@@ -115,6 +115,7 @@ def _rebuild(content: dict[str, Any], arrays: dict[str, Any]) -> PosteriorResult
 
 def _classes() -> dict[str, type[PosteriorResults]]:
     # Here, since each of these classes has a method that saves it.
+    from qbeconometrics.results.component_results import ComponentResults
     from qbeconometrics.results.gmm_results import GMMResults, LinearGMMResults
     from qbeconometrics.results.iv_results import IVResults
     from qbeconometrics.results.lp_results import LPResults
@@ -130,6 +131,7 @@ def _classes() -> dict[str, type[PosteriorResults]]:
         MResults,
         LPResults,
         NetworkResults,
+        ComponentResults,
     )
     return {kind.__name__: kind for kind in kinds}
 

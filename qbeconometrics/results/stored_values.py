@@ -22,6 +22,7 @@ from qbeconometrics.diagnostics.overidentification import JStatistic
 from qbeconometrics.exceptions import QBEconometricsWarning, StorageError
 from qbeconometrics.moments.basis import MomentBasis
 from qbeconometrics.moments.linear import LinearMomentStatistic
+from qbeconometrics.results.component_record import ComponentRecord
 from qbeconometrics.results.fit_record import FitRecord
 from qbeconometrics.results.network_record import NetworkRecord
 from qbeconometrics.results.path_record import PathRecord
@@ -35,6 +36,7 @@ RECORDS: dict[str, type[Any]] = {
         FitRecord,
         PathRecord,
         NetworkRecord,
+        ComponentRecord,
         LinearMomentStatistic,
         MomentBasis,
         Finding,

@@ -38,5 +38,5 @@ def chart_around(parameterization: str, center: FloatArray) -> Chart:
 
 
 def away_from_holes(vectors: FloatArray) -> FloatArray:
-    """Turn columns so that the i-th element of the i-th is not negative: `Householder` has a hole."""
+    """Turn columns so that the i-th element of the i-th is >= 0, far from `Householder`'s hole."""
     return vectors * np.where(np.diag(vectors) < 0.0, -1.0, 1.0)

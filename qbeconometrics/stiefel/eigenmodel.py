@@ -119,12 +119,12 @@ def unpack(chart: Chart, draws: FloatArray, eigenvalue_scale: float) -> Eigenmod
 
 
 def match_signs(vectors: FloatArray, reference: FloatArray) -> None:
-    """Turn columns (draws, p, k) to those of a reference (p, k), in place, for the memory's sake."""
+    """Turn columns (draws, p, k) to those of a reference (p, k), in place to save memory."""
     vectors *= np.where(np.einsum("dpk,pk->dk", vectors, reference) < 0.0, -1.0, 1.0)[:, None, :]
 
 
 def leading_of_mean(vectors: FloatArray, eigenvalues: FloatArray) -> FloatArray:
-    """Return leading eigenvectors (p, k) of the mean of Q Lambda Q' over draws, largest value first.
+    """Return leading eigenvectors (p, k) of the mean of Q Lambda Q', largest eigenvalue first.
 
     `vectors` are (draws, p, k), `eigenvalues` (draws, k).
     """
