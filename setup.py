@@ -29,10 +29,12 @@ KERNELS = [
     "_stiefel",
     "_stiefel_density",
     "_cointegration",
+    "_network",
+    "_components",
     "_nuts",
 ]
 
-HEADERS = ["_hot_loops", "_risk_loops", "_product_loops"]
+HEADERS = ["_hot_loops", "_risk_loops", "_product_loops", "_network_loops"]
 
 # A debug build checks every index; QBECONOMETRICS_SANITIZE=address,undefined instruments the code.
 DEBUG = os.environ.get("QBECONOMETRICS_DEBUG", "") == "1"

@@ -6,7 +6,15 @@
 import logging
 from importlib.metadata import version
 
-from qbeconometrics import datasets, exceptions, losses, moment_functions, priors, stiefel
+from qbeconometrics import (
+    datasets,
+    exceptions,
+    losses,
+    moment_functions,
+    priors,
+    simulate,
+    stiefel,
+)
 from qbeconometrics.models.calibration import calibrate_learning_rate
 from qbeconometrics.models.calibration_comparison import compare_calibrations
 from qbeconometrics.models.gmm import QuasiBayesGMM
@@ -14,6 +22,8 @@ from qbeconometrics.models.iv import QuasiBayesIV
 from qbeconometrics.models.lp import QuasiBayesLP
 from qbeconometrics.models.m_estimation import QuasiBayesM
 from qbeconometrics.models.moment_statistic import LinearMoments
+from qbeconometrics.models.network import NetworkEigenmodel
+from qbeconometrics.models.principal_components import ProbabilisticPCA
 from qbeconometrics.models.stiefel_sampler import StiefelSampler
 from qbeconometrics.models.vecm import QuasiBayesVECM
 from qbeconometrics.results.comparison import compare
@@ -24,6 +34,8 @@ __version__ = version("qbeconometrics")
 
 __all__ = [
     "LinearMoments",
+    "NetworkEigenmodel",
+    "ProbabilisticPCA",
     "QuasiBayesGMM",
     "QuasiBayesIV",
     "QuasiBayesLP",
@@ -41,6 +53,7 @@ __all__ = [
     "moment_functions",
     "priors",
     "show_versions",
+    "simulate",
     "stiefel",
 ]
 

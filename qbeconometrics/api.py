@@ -2,6 +2,8 @@
 
 from qbeconometrics import (
     LinearMoments,
+    NetworkEigenmodel,
+    ProbabilisticPCA,
     QuasiBayesGMM,
     QuasiBayesIV,
     QuasiBayesLP,
@@ -19,11 +21,14 @@ from qbeconometrics import (
     moment_functions,
     priors,
     show_versions,
+    simulate,
     stiefel,
 )
 
 __all__ = [
     "LinearMoments",
+    "NetworkEigenmodel",
+    "ProbabilisticPCA",
     "QuasiBayesGMM",
     "QuasiBayesIV",
     "QuasiBayesLP",
@@ -41,5 +46,6 @@ __all__ = [
     "moment_functions",
     "priors",
     "show_versions",
+    "simulate",
     "stiefel",
 ]

@@ -115,16 +115,26 @@ def _rebuild(content: dict[str, Any], arrays: dict[str, Any]) -> PosteriorResult
 
 def _classes() -> dict[str, type[PosteriorResults]]:
     # Here, since each of these classes has a method that saves it.
+    from qbeconometrics.results.component_results import ComponentResults
     from qbeconometrics.results.gmm_results import GMMResults, LinearGMMResults
     from qbeconometrics.results.iv_results import IVResults
     from qbeconometrics.results.lp_results import LPResults
     from qbeconometrics.results.m_results import MResults
+    from qbeconometrics.results.network_results import NetworkResults
     from qbeconometrics.results.posterior_results import PosteriorResults
     from qbeconometrics.results.vecm_results import VECMResults
 
     kinds = (
-        PosteriorResults, IVResults, LinearGMMResults, GMMResults, MResults, LPResults, VECMResults,
-    )  # fmt: skip
+        PosteriorResults,
+        IVResults,
+        LinearGMMResults,
+        GMMResults,
+        MResults,
+        LPResults,
+        VECMResults,
+        NetworkResults,
+        ComponentResults,
+    )
     return {kind.__name__: kind for kind in kinds}
 
 

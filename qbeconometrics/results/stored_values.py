@@ -22,7 +22,9 @@ from qbeconometrics.diagnostics.overidentification import JStatistic
 from qbeconometrics.exceptions import QBEconometricsWarning, StorageError
 from qbeconometrics.moments.basis import MomentBasis
 from qbeconometrics.moments.linear import LinearMomentStatistic
+from qbeconometrics.results.component_record import ComponentRecord
 from qbeconometrics.results.fit_record import FitRecord
+from qbeconometrics.results.network_record import NetworkRecord
 from qbeconometrics.results.path_record import PathRecord
 from qbeconometrics.results.reliability import Finding
 from qbeconometrics.results.vecm_record import VECMRecord
@@ -31,9 +33,18 @@ Array = NDArray[Any]
 
 RECORDS: dict[str, type[Any]] = {
     kind.__name__: kind
-    for kind in (FitRecord, PathRecord, VECMRecord, LinearMomentStatistic, MomentBasis, Finding)
+    for kind in (
+        FitRecord,
+        PathRecord,
+        VECMRecord,
+        NetworkRecord,
+        ComponentRecord,
+        LinearMomentStatistic,
+        MomentBasis,
+        Finding,
+        JStatistic,
+    )
 }
-RECORDS["JStatistic"] = JStatistic
 
 
 def encode(value: Any, arrays: dict[str, Array], place: str) -> Any:

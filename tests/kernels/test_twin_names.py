@@ -41,6 +41,9 @@ COMPARED_IN = {
     "StiefelDensity": "test_stiefel.py",
     "DeterminantRatioTarget": "test_cointegration.py",
     "MOST_RANKS": "test_cointegration.py",
+    "log_probit": "test_network.py",
+    "NetworkDensity": "test_network.py",
+    "ComponentDensity": "test_components.py",
     "STATISTICS": "test_nuts.py",
     "nuts": "test_nuts.py",
 }
