@@ -45,7 +45,8 @@ class StiefelSampler:
         Takes Q (p, k); returns log f(Q), of the density with respect to the uniform distribution
         and up to a constant, and its gradient (p, k) by the entries of Q, as if they were free. Or
         one that runs without Python: `stiefel.von_mises_fisher`, `stiefel.bingham`,
-        `stiefel.uniform`. All chains use it, in threads unless it is written in Python.
+        `stiefel.uniform`. All chains use it, in threads unless it is written in Python: a compiled
+        one must not write to memory of its own.
     p, k : int
         Rows and columns of Q, p at least 2 and k from 1 to p.
     parameterization : {"polar", "householder", "givens", "cayley"} or Chart

@@ -8,17 +8,20 @@ from numpy.typing import NDArray
 from qbeconometrics.diagnostics.energy import bfmi
 from qbeconometrics.exceptions import ConvergenceWarning, NumericalWarning
 from qbeconometrics.results.reliability import LARGEST_NONFINITE_SHARE, Finding
+from qbeconometrics.stiefel import Chart, Householder, Polar
 
 FloatArray = NDArray[np.float64]
 
 # Below this a chain walks slowly through the energies (Betancourt 2016, arXiv:1604.00695).
 SMALLEST_BFMI = 0.3
+# Degrees of freedom of a chart that leave few divergences of their own.
+ENOUGH_DEGREES = 20
 # Share of trajectories that may end for want of doublings.
 LARGEST_DEEP_SHARE = 0.01
 
 
 def trajectory_findings(
-    statistics: dict[str, FloatArray], max_depth: int, target_accept: float
+    statistics: dict[str, FloatArray], max_depth: int, target_accept: float, chart: Chart
 ) -> list[Finding]:
     """Judge divergences, points without density, energies and depths.
 
@@ -27,6 +30,7 @@ def trajectory_findings(
     statistics : dict of str to ndarray, shape (chain, draw)
     max_depth : int
     target_accept : float
+    chart : Chart
 
     Returns
     -------
@@ -41,7 +45,7 @@ def trajectory_findings(
                 ConvergenceWarning,
                 f"{divergences} of {total} trajectories diverged: steps are too long for some part "
                 f"of the density. Raise target_accept (now {target_accept:g}), increase tune, or "
-                "use another parameterization.",
+                f"use another parameterization{_more_degrees(chart)}.",
             )
         )
     nonfinite = int(statistics["nonfinite"].sum())
@@ -75,3 +79,13 @@ def trajectory_findings(
             )
         )
     return found
+
+
+def _more_degrees(chart: Chart) -> str:
+    """Where more degrees of freedom keep coordinates out of a funnel, how to have them."""
+    if not isinstance(chart, Polar | Householder) or chart.p >= ENOUGH_DEGREES:
+        return ""
+    if chart.df is not None and chart.df >= ENOUGH_DEGREES:
+        return ""
+    name = type(chart).__name__
+    return f", such as stiefel.{name}({chart.p}, {chart.k}, df={ENOUGH_DEGREES})"

@@ -262,8 +262,9 @@ class StiefelResults:
     def findings(self) -> list[Finding]:
         """What makes the draws unreliable: warning class and sentence, in the summary too."""
         values, ess, rhat = self._judged
+        record = self.record
         return trajectory_findings(
-            self.record.statistics, self.record.max_depth, self.record.target_accept
+            record.statistics, record.max_depth, record.target_accept, record.chart
         ) + convergence_findings(
             draws=values,
             param_names=list(ess.index),

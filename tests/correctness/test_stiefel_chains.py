@@ -223,7 +223,7 @@ def test_signs_that_switch_fail():
     np.testing.assert_allclose(switching(x)[1], slopes, atol=1e-6)
     starts = starts_on_both_sides(switching)
     options = {"max_depth": 4, "cores": 1, "progressbar": False}
-    wrong = sample_density(PythonDensity(11, switching), 250, 250, 4, 2, starts, **options)
+    wrong = sample_density(PythonDensity(11, switching), 150, 150, 4, 2, starts, **options)
     Q = np.apply_along_axis(switching.to_matrix, 2, wrong.draws)
     values, expected = of_two_columns(Q, 1)
     assert not agrees(values, expected)

@@ -185,7 +185,13 @@ def statistics(**changes):
 
 
 def test_trajectories_are_judged():
-    assert trajectory_findings(statistics(), 10, 0.8) == []
+    charts = (
+        qb.stiefel.Cayley(5, 2),
+        qb.stiefel.Polar(5, 2),
+        qb.stiefel.Polar(5, 2, df=30),
+        qb.stiefel.Polar(30, 2),
+    )
+    assert trajectory_findings(statistics(), 10, 0.8, charts[0]) == []
     some = np.zeros((2, 100))
     some[1, :3] = 1.0
     walk = np.cumsum(np.random.default_rng(1).standard_normal((2, 100)), axis=1)
@@ -197,10 +203,16 @@ def test_trajectories_are_judged():
         ({"energy": walk}, ConvergenceWarning, r"E-BFMI of chain 1 is 0\.\d+ \(below 0.3 in 1 of"),
     ]
     for changes, category, message in cases:
-        (found,) = trajectory_findings(statistics(**changes), 10, 0.8)
+        (found,) = trajectory_findings(statistics(**changes), 10, 0.8, charts[0])
         assert found.category is category
         with pytest.warns(category, match=message):
             warnings.warn(found.sentence, found.category, stacklevel=1)
+
+    advised = [
+        "df=20" in trajectory_findings(statistics(divergent=some), 10, 0.8, chart)[0].sentence
+        for chart in charts
+    ]
+    assert advised == [False, True, False, False]
 
 
 def test_findings_are_warned_of_and_noted():
