@@ -27,8 +27,7 @@ from qbeconometrics.stiefel.subspaces import principal_angles, projections
 
 FloatArray = NDArray[np.float64]
 
-# Divergent trajectories end early and bias nothing by themselves. Polar and Householder coordinates
-# have some near their origin, where directions change without bound.
+# Divergent trajectories end early, and a few bias nothing: spaces of very low density are steep.
 LARGEST_DIVERGENT_SHARE = 0.01
 # Draws for which the coefficient that is set to one has changed its sign.
 LARGEST_OPPOSITE_SHARE = 0.01
