@@ -146,7 +146,7 @@ class QuasiBayesVECM(Model):  # type: ignore[misc]
         cores: int | None = None,
         rng: Any = None,
         parameterization: str = "polar",
-        target_accept: float = 0.95,
+        target_accept: float = 0.9,
         progressbar: bool | None = None,
         **unknown: Any,
     ) -> VECMResults:
@@ -214,7 +214,7 @@ class QuasiBayesVECM(Model):  # type: ignore[misc]
         rng: Any = None,
         proposals: int = 20_000,
         parameterization: str = "polar",
-        target_accept: float = 0.95,
+        target_accept: float = 0.9,
         progressbar: bool | None = None,
         **unknown: Any,
     ) -> pd.DataFrame:

@@ -101,7 +101,7 @@ def space_options(
     """
     number = isinstance(target_accept, (float, np.floating))
     if not (number and 0.0 < target_accept < 1.0):
-        raise OptionError(f"target_accept={target_accept!r} must be between 0 and 1, such as 0.95")
+        raise OptionError(f"target_accept={target_accept!r} must be between 0 and 1, such as 0.9")
     if progressbar not in (None, True, False):
         raise OptionError(f"progressbar={progressbar!r} must be True, False or None")
     return SpaceOptions(

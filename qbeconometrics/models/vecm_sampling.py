@@ -20,9 +20,11 @@ from qbeconometrics.stiefel import Cayley, Chart, Givens, Householder, Polar, ra
 
 FloatArray = NDArray[np.float64]
 
+# Degrees of freedom beyond n, which keep coordinates away from where directions turn at once.
+MORE_DF = 18
 CHARTS: dict[str, Callable[[int, int], Chart]] = {
-    "polar": Polar,
-    "householder": Householder,
+    "polar": lambda n, r: Polar(n, r, df=n + MORE_DF),
+    "householder": lambda n, r: Householder(n, r, df=n + MORE_DF),
     "givens": Givens,
     "cayley": Cayley,
 }

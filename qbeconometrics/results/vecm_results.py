@@ -27,8 +27,7 @@ from qbeconometrics.stiefel.subspaces import principal_angles, projections
 
 FloatArray = NDArray[np.float64]
 
-# Divergent trajectories end early and bias nothing by themselves. Polar and Householder coordinates
-# have some near their origin, where directions change without bound.
+# Divergent trajectories end early, and a few bias nothing: spaces of very low density are steep.
 LARGEST_DIVERGENT_SHARE = 0.01
 # Draws for which the coefficient that is set to one has changed its sign.
 LARGEST_OPPOSITE_SHARE = 0.01
@@ -196,6 +195,37 @@ class VECMResults(PosteriorResults):
         if not np.isfinite(given).all() or np.linalg.matrix_rank(given) < given.shape[1]:
             raise InputError("the columns of beta must be finite and linearly independent")
         return np.asarray(np.linalg.qr(np.linalg.solve(self.relations.to_levels, given))[0])
+
+    # -- statsmodels' vocabulary ------------------------------------------------------------------
+
+    @property
+    def df_model(self) -> float:
+        """Coefficients of one equation: relations and short-run terms."""
+        return float(self.relations.rank + len(self.relations.short_run_names))
+
+    @property
+    def df_resid(self) -> float:
+        """Observations less coefficients of one equation."""
+        return float(self.record.nobs) - self.df_model
+
+    @property
+    def llf(self) -> float:
+        """Not available: there is no one likelihood of a posterior."""
+        raise AttributeError(
+            "There is no log likelihood at an estimate; model.compare_ranks() has marginal ones."
+        )
+
+    def predict(self, exog: Any = None, transform: bool = True) -> Any:
+        """Not available: forecasts are none of a regression on `exog`.
+
+        Raises
+        ------
+        OptionError
+        """
+        raise OptionError(
+            "predict does not apply to series; compute forecasts from draws of alpha, beta_draws "
+            "and the short run"
+        )
 
     # -- for readers ----------------------------------------------------------------------------
 

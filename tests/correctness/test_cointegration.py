@@ -46,7 +46,7 @@ def largest_distance(m, rank, parameterization, seed=0, **changes):
     """Of the mean projection from quadrature, in Monte Carlo standard errors."""
     law = qb.QuasiBayesVECM(series(m), coint_rank=rank).law
     options = vecm_sampling.SpaceOptions(
-        chains=4, parameterization=parameterization, target_accept=0.95, **{**FIT, **changes}
+        chains=4, parameterization=parameterization, target_accept=0.9, **{**FIT, **changes}
     )
     found = projections(vecm_sampling.sample_spaces(law, rank, options, seed).spaces)
     found = found.reshape(*found.shape[:2], m * m)

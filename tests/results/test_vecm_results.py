@@ -168,3 +168,11 @@ def test_draws_depend_on_the_seed_alone():
         for ranks in ([1, 2], [2])
     ]
     assert tables[0].loc[2, "mcse"] == tables[1].loc[2, "mcse"]
+
+
+def test_what_does_not_apply_is_said(fitted):
+    with pytest.raises(qb.exceptions.OptionError, match="does not apply to series"):
+        fitted.predict()
+    with pytest.raises(AttributeError, match="compare_ranks"):
+        _ = fitted.llf
+    assert (fitted.df_model, fitted.df_resid) == (4.0, 294.0)
