@@ -28,6 +28,7 @@ KERNELS = [
     "_stiefel_products",
     "_stiefel",
     "_stiefel_density",
+    "_reduced_rank",
     "_nuts",
 ]
 

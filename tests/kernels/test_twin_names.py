@@ -39,6 +39,7 @@ COMPARED_IN = {
     "QuadraticTarget": "test_stiefel.py",
     "PythonMatrixTarget": "test_stiefel.py",
     "StiefelDensity": "test_stiefel.py",
+    "ReducedRankTarget": "test_reduced_rank.py",
     "STATISTICS": "test_nuts.py",
     "nuts": "test_nuts.py",
 }
