@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from qbeconometrics.exceptions import NumericalError
 from qbeconometrics.kernels._reduced_rank import ReducedRankTarget
+from qbeconometrics.posterior.projection_full import ControlsLaw
 
 FloatArray = NDArray[np.float64]
 
@@ -52,8 +53,8 @@ def fit_moments(
 ) -> MomentFit:
     """Return the quadratic form of the moments E[(y - C x) z'] = 0.
 
-    Other regressors w with coefficients of a flat prior are integrated out if y, x and z are
-    residuals of regressions on them and w is not among z: of the moments with w no more is known.
+    For controls w, whose coefficients have a flat prior, give x and w as regressors and z and w as
+    instruments, and take the coefficients of w out by `split_controls`.
 
     Parameters
     ----------
@@ -96,10 +97,47 @@ def fit_moments(
             "The precision of the coefficients is singular: a regressor is a combination of others."
         ) from error
     if rows == q:
-        return MomentFit(np.linalg.solve(product, cross).T.copy(), precision)
-    found = np.linalg.solve(precision, half @ moments).reshape(m, q)
+        return MomentFit(_solve(product, cross).T.copy(), precision)
+    found = _solve(precision, half @ moments).reshape(m, q)
     left = moments - (found @ product.T).ravel()
     return MomentFit(found, precision, float(learning_rate * n * (left @ weight @ left)))
+
+
+def split_controls(fit: MomentFit, q: int) -> tuple[MomentFit, ControlsLaw]:
+    """Split the law of all coefficients into that of the first q and the rest given them.
+
+    Parameters
+    ----------
+    fit : MomentFit
+        Of C and the coefficients D of controls, (m, q + k), D of a flat prior.
+    q : int
+        Regressors that are not controls.
+
+    Returns
+    -------
+    fit : MomentFit
+        Of C (m, q), D integrated out.
+    controls : ControlsLaw
+        Of vec(D) given vec(C), both by rows.
+
+    Examples
+    --------
+    >>> whole = MomentFit(np.array([[1.0, 0.5, 3.0]]), np.diag([4.0, 4.0, 1.0]))
+    >>> fit, controls = split_controls(whole, 2)
+    >>> fit.estimate, controls.mean
+    (array([[1. , 0.5]]), array([3.]))
+    """
+    m, columns = fit.estimate.shape
+    places = np.arange(m * columns).reshape(m, columns)
+    first, rest = places[:, :q].ravel(), places[:, q:].ravel()
+    root = np.linalg.cholesky(fit.precision[np.ix_(rest, rest)]).T
+    tilt = _solve(root.T, fit.precision[np.ix_(rest, first)])
+    precision = fit.precision[np.ix_(first, first)] - tilt.T @ tilt
+    estimate = fit.estimate.ravel()
+    return (
+        MomentFit(fit.estimate[:, :q].copy(), 0.5 * (precision + precision.T), fit.misfit),
+        ControlsLaw(root, tilt, estimate[rest], estimate[first]),
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -194,7 +232,7 @@ class ReducedRankLaw:
         precision = (half @ stacked).reshape(-1, r, m, m, r).transpose(0, 2, 1, 3, 4)
         precision = precision.reshape(-1, m * r, m * r)
         linear = (self._linear().reshape(m, q) @ stacked).reshape(-1, m * r, 1)
-        mean = np.linalg.solve(precision, linear)
+        mean = _solve(precision, linear)
         return (
             mean.reshape(*B.shape[:-2], m, r),
             precision.reshape(*B.shape[:-2], m * r, m * r),
@@ -221,7 +259,7 @@ class ReducedRankLaw:
             mean, precision = self.loadings_given(stacked[block])
             upper = np.linalg.cholesky(precision).swapaxes(-1, -2)
             normal = rng.standard_normal((len(mean), m * r, 1))
-            drawn[block] = mean + np.linalg.solve(upper, normal).reshape(mean.shape)
+            drawn[block] = mean + _solve(upper, normal).reshape(mean.shape)
         return drawn.reshape(*B.shape[:-2], m, r)
 
     def _total_precision(self) -> FloatArray:
@@ -229,3 +267,7 @@ class ReducedRankLaw:
 
     def _linear(self) -> FloatArray:
         return np.asarray(self.fit.precision @ self.fit.estimate.ravel())
+
+
+def _solve(matrix: FloatArray, right: FloatArray) -> FloatArray:
+    return np.asarray(np.linalg.solve(matrix, right), dtype=np.float64)
