@@ -14,6 +14,7 @@ from qbeconometrics.models.iv import QuasiBayesIV
 from qbeconometrics.models.lp import QuasiBayesLP
 from qbeconometrics.models.m_estimation import QuasiBayesM
 from qbeconometrics.models.moment_statistic import LinearMoments
+from qbeconometrics.models.reduced_rank import QuasiBayesReducedRank
 from qbeconometrics.results.comparison import compare
 from qbeconometrics.results.storage import load
 from qbeconometrics.versions import show_versions
@@ -26,6 +27,7 @@ __all__ = [
     "QuasiBayesIV",
     "QuasiBayesLP",
     "QuasiBayesM",
+    "QuasiBayesReducedRank",
     "__version__",
     "calibrate_learning_rate",
     "compare",

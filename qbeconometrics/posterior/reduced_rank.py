@@ -9,6 +9,7 @@ equation by equation.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -269,5 +270,5 @@ class ReducedRankLaw:
         return np.asarray(self.fit.precision @ self.fit.estimate.ravel())
 
 
-def _solve(matrix: FloatArray, right: FloatArray) -> FloatArray:
+def _solve(matrix: NDArray[Any], right: FloatArray) -> FloatArray:
     return np.asarray(np.linalg.solve(matrix, right), dtype=np.float64)

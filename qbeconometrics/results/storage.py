@@ -120,8 +120,17 @@ def _classes() -> dict[str, type[PosteriorResults]]:
     from qbeconometrics.results.lp_results import LPResults
     from qbeconometrics.results.m_results import MResults
     from qbeconometrics.results.posterior_results import PosteriorResults
+    from qbeconometrics.results.reduced_rank_results import ReducedRankResults
 
-    kinds = (PosteriorResults, IVResults, LinearGMMResults, GMMResults, MResults, LPResults)
+    kinds = (
+        PosteriorResults,
+        IVResults,
+        LinearGMMResults,
+        GMMResults,
+        MResults,
+        LPResults,
+        ReducedRankResults,
+    )
     return {kind.__name__: kind for kind in kinds}
 
 

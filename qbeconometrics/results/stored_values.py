@@ -24,13 +24,22 @@ from qbeconometrics.moments.basis import MomentBasis
 from qbeconometrics.moments.linear import LinearMomentStatistic
 from qbeconometrics.results.fit_record import FitRecord
 from qbeconometrics.results.path_record import PathRecord
+from qbeconometrics.results.reduced_rank_record import ReducedRankRecord
 from qbeconometrics.results.reliability import Finding
 
 Array = NDArray[Any]
 
 RECORDS: dict[str, type[Any]] = {
     kind.__name__: kind
-    for kind in (FitRecord, PathRecord, LinearMomentStatistic, MomentBasis, Finding, JStatistic)
+    for kind in (
+        FitRecord,
+        PathRecord,
+        ReducedRankRecord,
+        LinearMomentStatistic,
+        MomentBasis,
+        Finding,
+        JStatistic,
+    )
 }
 
 
