@@ -256,7 +256,7 @@ class QuasiBayesReducedRank(Model):  # type: ignore[misc]
         parameterization : {"polar", "householder", "givens", "cayley"}
             Coordinates of B; see `qbeconometrics.stiefel`.
         sampler_kwds : dict, optional
-            "target_accept" (0.8), "max_depth" (10) and "metric" ("diag" or "dense").
+            "target_accept" (0.95), "max_depth" (10) and "metric" ("diag" or "dense").
         progressbar : bool or None
             None shows one on a terminal, for runs of more than a second.
 

@@ -40,6 +40,8 @@ PARAMETERIZATIONS = ("polar", "householder", "givens", "cayley")
 SAMPLER_KEYWORDS = ("target_accept", "max_depth", "metric")
 # Below this smallest eigenvalue of its correlations, S cannot be inverted to any use.
 SMALLEST_EIGENVALUE = 1e-11
+# Concentrated spaces are narrow wedges in most coordinates, which long steps leave.
+TARGET_ACCEPT = 0.95
 # Starts near the estimate are this many standard deviations wide.
 START_WIDTH = 2.0
 
@@ -198,7 +200,7 @@ def check_sampler_kwds(sampler_kwds: Mapping[str, Any] | None) -> dict[str, Any]
             f"sampler_kwds must be a dict such as {{'target_accept': 0.9}}, not {sampler_kwds!r}"
         )
     refuse_unknown_keywords(sampler_kwds or {}, SAMPLER_KEYWORDS, "sampler_kwds")
-    return dict(sampler_kwds or {})
+    return {"target_accept": TARGET_ACCEPT, **(sampler_kwds or {})}
 
 
 def draw_reduced_rank(
