@@ -21,11 +21,11 @@ from qbeconometrics.inputs.formula import RegressorRecipe, exog_for_prediction
 from qbeconometrics.inputs.system_design import SystemDesign, check_system_design
 from qbeconometrics.inputs.system_formula import build_system
 from qbeconometrics.models.fit_options import check_learning_rate, whole_number
+from qbeconometrics.models.reduced_rank_comparison import RankComparison
 from qbeconometrics.models.reduced_rank_fit import (
-    PARAMETERIZATIONS,
-    check_sampler_kwds,
     draw_reduced_rank,
     reduced_rank_law,
+    space_options,
     weighted_system,
 )
 from qbeconometrics.models.reduced_rank_record import reduced_rank_results
@@ -54,7 +54,7 @@ FIT_KEYWORDS = (
 )
 
 
-class QuasiBayesReducedRank(Model):  # type: ignore[misc]
+class QuasiBayesReducedRank(RankComparison, Model):  # type: ignore[misc]
     """Quasi-Bayesian reduced-rank regression: y = A B'x + D w + e, through E[e (x, w)'] = 0.
 
     Parameters
@@ -256,7 +256,7 @@ class QuasiBayesReducedRank(Model):  # type: ignore[misc]
         parameterization : {"polar", "householder", "givens", "cayley"}
             Coordinates of B; see `qbeconometrics.stiefel`.
         sampler_kwds : dict, optional
-            "target_accept" (0.95), "max_depth" (10) and "metric" ("diag" or "dense").
+            "target_accept" (0.8), "max_depth" (10) and "metric" ("diag" or "dense").
         progressbar : bool or None
             None shows one on a terminal, for runs of more than a second.
 
@@ -273,32 +273,21 @@ class QuasiBayesReducedRank(Model):  # type: ignore[misc]
         ConvergenceWarning, NumericalWarning, InterruptedWarning
         """
         refuse_unknown_keywords(unknown, FIT_KEYWORDS, "fit")
-        if quasi_likelihood in ("cue", "cue-nodet"):
-            raise OptionError(
-                f"quasi_likelihood={quasi_likelihood!r} is not available for reduced-rank "
-                "regression: its weight moves with the coefficients, so that A cannot be "
-                "integrated out. Use 'two-step'."
-            )
-        name = check_choice(quasi_likelihood, ["two-step"], "quasi_likelihood")
-        check_choice(parameterization, PARAMETERIZATIONS, "parameterization")
-        keywords = check_sampler_kwds(sampler_kwds)
-        if progressbar not in (None, True, False):
-            raise OptionError(f"progressbar={progressbar!r} must be True, False or None")
+        name = _two_step(quasi_likelihood)
+        options = space_options(
+            draws=draws,
+            tune=tune,
+            chains=chains,
+            cores=cores,
+            parameterization=parameterization,
+            sampler_kwds=sampler_kwds,
+            progressbar=progressbar,
+        )
         rule = parse_covariance(cov_type, cov_kwds)
         rate = check_learning_rate(learning_rate)
         weighted = weighted_system(self.design, self._system, rule, rate)
-        drawn = draw_reduced_rank(
-            reduced_rank_law(weighted.fit, self.rank, self.prior_scale),
-            weighted.controls,
-            draws=whole_number(draws, "draws", minimum=1),
-            tune=whole_number(tune, "tune", minimum=0),
-            chains=whole_number(chains, "chains", minimum=1),
-            cores=cores,
-            rng=rng,
-            parameterization=parameterization,
-            sampler_kwds=keywords,
-            progressbar=progressbar,
-        )
+        law = reduced_rank_law(weighted.fit, self.rank, self.prior_scale)
+        drawn = draw_reduced_rank(law, weighted.controls, options, rng)
         results = reduced_rank_results(
             self,
             weighted,
@@ -306,9 +295,7 @@ class QuasiBayesReducedRank(Model):  # type: ignore[misc]
             rule=rule,
             quasi_likelihood=name,
             learning_rate=rate,
-            settings={"parameterization": parameterization, **keywords},
-            draws=draws,
-            tune=tune,
+            options=options,
         )
         results.warn_if_unreliable()
         return results
@@ -343,3 +330,13 @@ class QuasiBayesReducedRank(Model):  # type: ignore[misc]
         """Controls and regressors from new data, through the formula."""
         assert self._recipe is not None
         return exog_for_prediction(self._recipe, data)[self.exog_names]
+
+
+def _two_step(quasi_likelihood: Any) -> str:
+    if quasi_likelihood in ("cue", "cue-nodet"):
+        raise OptionError(
+            f"quasi_likelihood={quasi_likelihood!r} is not available for reduced-rank regression: "
+            "its weight moves with the coefficients, so that A cannot be integrated out. Use "
+            "'two-step'."
+        )
+    return check_choice(quasi_likelihood, ["two-step"], "quasi_likelihood")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +30,7 @@ from qbeconometrics.posterior.reduced_rank import (
     split_controls,
 )
 from qbeconometrics.sampling.nuts import DensitySample, sample_density
+from qbeconometrics.sampling.options import whole_number
 from qbeconometrics.sampling.seeds import spawn_seeds
 from qbeconometrics.stiefel import Cayley, Chart, Givens, Householder, Polar, rand
 from qbeconometrics.stiefel.subspaces import procrustes
@@ -40,8 +41,8 @@ PARAMETERIZATIONS = ("polar", "householder", "givens", "cayley")
 SAMPLER_KEYWORDS = ("target_accept", "max_depth", "metric")
 # Below this smallest eigenvalue of its correlations, S cannot be inverted to any use.
 SMALLEST_EIGENVALUE = 1e-11
-# Concentrated spaces are narrow wedges in most coordinates, which long steps leave.
-TARGET_ACCEPT = 0.95
+# Degrees of freedom beyond q, which keep coordinates away from where B turns at once.
+MORE_DF = 18
 # Starts near the estimate are this many standard deviations wide.
 START_WIDTH = 2.0
 
@@ -65,6 +66,28 @@ class SystemFit:
     controls: ControlsLaw
     options: dict[str, Any]
     notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SpaceOptions:
+    """Arguments that concern the chains of row spaces.
+
+    Attributes
+    ----------
+    draws, tune, chains : int
+    cores : int or None
+    parameterization : str
+    sampler_kwds : dict
+    progressbar : bool or None
+    """
+
+    draws: int
+    tune: int
+    chains: int
+    cores: int | None
+    parameterization: str
+    sampler_kwds: dict[str, Any]
+    progressbar: bool | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -188,33 +211,72 @@ def reduced_rank_law(fit: MomentFit, rank: int, prior_scale: float) -> ReducedRa
     return ReducedRankLaw(fit, rank, np.eye(m) * rank / (q * prior_scale**2), np.eye(q))
 
 
-def check_sampler_kwds(sampler_kwds: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return the keywords for the sampler, which checks their values.
+def space_options(
+    *,
+    draws: Any,
+    tune: Any,
+    chains: Any,
+    cores: Any,
+    parameterization: Any,
+    sampler_kwds: Any,
+    progressbar: Any,
+) -> SpaceOptions:
+    """Check what concerns the chains; the sampler checks the values of its keywords.
 
     Raises
     ------
     OptionError
+        Naming the argument.
     """
     if sampler_kwds is not None and not isinstance(sampler_kwds, Mapping):
         raise OptionError(
             f"sampler_kwds must be a dict such as {{'target_accept': 0.9}}, not {sampler_kwds!r}"
         )
     refuse_unknown_keywords(sampler_kwds or {}, SAMPLER_KEYWORDS, "sampler_kwds")
-    return {"target_accept": TARGET_ACCEPT, **(sampler_kwds or {})}
+    if progressbar not in (None, True, False):
+        raise OptionError(f"progressbar={progressbar!r} must be True, False or None")
+    return SpaceOptions(
+        draws=whole_number(draws, "draws", minimum=1),
+        tune=whole_number(tune, "tune", minimum=0),
+        chains=whole_number(chains, "chains", minimum=1),
+        cores=None if cores is None else whole_number(cores, "cores", minimum=1),
+        parameterization=check_choice(parameterization, PARAMETERIZATIONS, "parameterization"),
+        sampler_kwds=dict(sampler_kwds or {}),
+        progressbar=progressbar,
+    )
+
+
+def sample_spaces(
+    law: ReducedRankLaw, options: SpaceOptions, rng: Any
+) -> tuple[FloatArray, DensitySample]:
+    """Draw row spaces by NUTS.
+
+    Returns
+    -------
+    spaces : ndarray, shape (chain, draw, q, r)
+    sample : DensitySample
+        Of their coordinates.
+    """
+    first, *rest = spawn_seeds(rng, options.chains + 1)
+    chart = _chart(options.parameterization, law)
+    starts = _starts(law, chart, options.parameterization, rest)
+    sample = sample_density(
+        [chart.density(law.target()) for _ in rest],
+        options.draws,
+        options.tune,
+        options.chains,
+        first,
+        starts,
+        cores=options.cores,
+        progressbar=options.progressbar,
+        **options.sampler_kwds,
+    )
+    spaces = np.stack([chart.to_matrix(x) for x in sample.draws.reshape(-1, chart.size)])
+    return spaces.reshape(*sample.draws.shape[:2], law.shape[1], law.rank), sample
 
 
 def draw_reduced_rank(
-    law: ReducedRankLaw,
-    controls: ControlsLaw,
-    *,
-    draws: int,
-    tune: int,
-    chains: int,
-    cores: int | None,
-    rng: Any,
-    parameterization: str,
-    sampler_kwds: dict[str, Any],
-    progressbar: bool | None,
+    law: ReducedRankLaw, controls: ControlsLaw, options: SpaceOptions, rng: Any
 ) -> ReducedRankSample:
     """Draw row spaces by NUTS, and loadings and controls given them exactly.
 
@@ -223,38 +285,21 @@ def draw_reduced_rank(
     OptionError, KeyboardInterrupt
     """
     began = time.perf_counter()
-    *seeds, last = spawn_seeds(rng, chains + 2)
-    chart = _chart(parameterization, law)
-    starts = _starts(law, chart, parameterization, [np.random.default_rng(s) for s in seeds[1:]])
-    setup = time.perf_counter() - began
-    sample = sample_density(
-        [chart.density(law.target()) for _ in range(chains)],
-        draws,
-        tune,
-        chains,
-        seeds[0],
-        starts,
-        cores=cores,
-        progressbar=progressbar,
-        **sampler_kwds,
-    )
-    m, q = law.shape
-    points = sample.draws.reshape(-1, chart.size)
-    spaces = np.stack([chart.to_matrix(point) for point in points])
+    first, last = spawn_seeds(rng, 2)
+    spaces, sample = sample_spaces(law, options, first)
     generator = np.random.default_rng(last)
     loadings = law.draw_loadings(spaces, generator)
-    C = loadings @ spaces.swapaxes(1, 2)
+    m, q = law.shape
+    C = loadings @ spaces.swapaxes(-1, -2)
     others = controls.draw(C.reshape(-1, m * q), generator)
-    shape = sample.draws.shape[:2]
-    best = _best_space(law, spaces, sample)
+    best = _best_space(law, spaces.reshape(-1, q, law.rank), sample)
     at_best = law.loadings_given(best)[0] @ best.T
-    stats = _statistics(sample, setup, time.perf_counter() - began)
     return ReducedRankSample(
-        spaces.reshape(*shape, q, law.rank),
-        loadings.reshape(*shape, m, law.rank),
-        others.reshape(*shape, m, -1),
+        spaces,
+        loadings,
+        others.reshape(*spaces.shape[:2], m, -1),
         (at_best, controls.conditional_mean(at_best.ravel()).reshape(m, -1)),
-        stats,
+        _statistics(sample, time.perf_counter() - began),
         sample.interrupted,
     )
 
@@ -264,7 +309,9 @@ def _chart(parameterization: str, law: ReducedRankLaw) -> Chart:
     q, r = law.shape[1], law.rank
     if name == "cayley":
         return Cayley(q, r, center=_row_space(law.fit.estimate, r))
-    return {"polar": Polar, "householder": Householder, "givens": Givens}[name](q, r)
+    if name == "givens":
+        return Givens(q, r)
+    return {"polar": Polar, "householder": Householder}[name](q, r, df=q + MORE_DF)
 
 
 def _row_space(C: FloatArray, rank: int) -> FloatArray:
@@ -273,14 +320,18 @@ def _row_space(C: FloatArray, rank: int) -> FloatArray:
 
 
 def _starts(
-    law: ReducedRankLaw, chart: Chart, parameterization: str, rngs: list[np.random.Generator]
+    law: ReducedRankLaw,
+    chart: Chart,
+    parameterization: str,
+    seeds: Sequence[np.random.SeedSequence],
 ) -> FloatArray:
     """Every other chain near the estimate, the others anywhere."""
     root = np.linalg.cholesky(law.fit.precision)
     estimate = law.fit.estimate
     centre = _row_space(estimate, law.rank)
     starts = []
-    for chain, rng in enumerate(rngs):
+    for chain, seed in enumerate(seeds):
+        rng = np.random.default_rng(seed)
         if chain % 2:
             B = rand(law.shape[1], law.rank, rng)
         else:
@@ -300,7 +351,7 @@ def _best_space(law: ReducedRankLaw, spaces: FloatArray, sample: DensitySample) 
     return spaces[order[int(np.argmax(values))]]
 
 
-def _statistics(sample: DensitySample, setup: float, seconds: float) -> dict[str, Any]:
+def _statistics(sample: DensitySample, seconds: float) -> dict[str, Any]:
     statistics = sample.statistics
     return {
         "acceptance_rate": statistics["acceptance"].mean(axis=1),
@@ -308,6 +359,5 @@ def _statistics(sample: DensitySample, setup: float, seconds: float) -> dict[str
         "nonfinite": int(statistics["nonfinite"].sum()),
         "evaluations": int(statistics["gradients"].sum()) + sample.warm_up_gradients,
         "step": statistics["step"][:, -1],
-        "setup_seconds": setup,
         "seconds": seconds,
     }

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qbeconometrics.exceptions import InterruptedWarning
-from qbeconometrics.models.reduced_rank_fit import ReducedRankSample, SystemFit
+from qbeconometrics.models.reduced_rank_fit import ReducedRankSample, SpaceOptions, SystemFit
 from qbeconometrics.moments.covariance import CovarianceRule
 from qbeconometrics.results.fit_record import FitRecord
 from qbeconometrics.results.reduced_rank_record import ReducedRankRecord
@@ -29,9 +29,7 @@ def reduced_rank_results(
     rule: CovarianceRule,
     quasi_likelihood: str,
     learning_rate: float,
-    settings: dict[str, Any],
-    draws: int,
-    tune: int,
+    options: SpaceOptions,
 ) -> ReducedRankResults:
     """Put draws into the units of the data, and join them with names and sentences."""
     design, system = model.design, model._system
@@ -43,7 +41,7 @@ def reduced_rank_results(
     params.flags.writeable = False
     if drawn.interrupted:
         warnings.warn(
-            f"interrupted: kept {params.shape[1]} of {draws} draws a chain",
+            f"interrupted: kept {params.shape[1]} of {options.draws} draws a chain",
             InterruptedWarning,
             stacklevel=3,
         )
@@ -73,13 +71,13 @@ def reduced_rank_results(
         ),
         sampler="nuts",
         sampler_reason=(
-            f"row spaces in {settings['parameterization']} coordinates; loadings and controls are "
+            f"row spaces in {options.parameterization} coordinates; loadings and controls are "
             "drawn exactly given the space"
         ),
-        sampler_settings=settings,
+        sampler_settings={"parameterization": options.parameterization, **options.sampler_kwds},
         sampler_stats=drawn.stats,
-        draws_requested=draws,
-        tune=tune,
+        draws_requested=options.draws,
+        tune=options.tune,
         interrupted=drawn.interrupted,
         notes=weighted.notes,
         n_moments=len(names),

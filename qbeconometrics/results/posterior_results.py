@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -53,8 +53,6 @@ class PosteriorResults(Pictured, Exported, Results):  # type: ignore[misc]
     """
 
     title = "Quasi-Bayesian Regression Results"
-    # Share of divergent draws that says nothing against them.
-    harmless_divergences: ClassVar[float] = 0.0
 
     def __init__(self, model: Any, record: FitRecord) -> None:
         self.record = record
@@ -309,7 +307,7 @@ class PosteriorResults(Pictured, Exported, Results):  # type: ignore[misc]
 
     def findings(self) -> list[Finding]:
         """What makes the results unreliable: warning class and sentence, in the summary too."""
-        found = sampler_findings(self.record, self.harmless_divergences)
+        found = sampler_findings(self.record)
         if not self.record.exact:
             found += convergence_findings(
                 draws=self.record.draws,

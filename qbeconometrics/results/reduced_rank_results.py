@@ -41,9 +41,6 @@ class ReducedRankResults(PosteriorResults):
     """
 
     title = "Quasi-Bayesian Reduced-Rank Regression Results"
-    # Polar and Householder coordinates have points at which B turns at once, without any mass: a
-    # trajectory that comes too near diverges, and the draws stay exact.
-    harmless_divergences = 0.01
 
     def __init__(self, model: Any, record: FitRecord, spaces: ReducedRankRecord) -> None:
         self.spaces = spaces

@@ -151,11 +151,8 @@ def convergence_findings(
     return [Finding(ConvergenceWarning, sentence[0].upper() + sentence[1:])]
 
 
-def sampler_findings(record: FitRecord, harmless_divergences: float = 0.0) -> list[Finding]:
-    """Judge acceptance rates and the share of evaluations that were not finite.
-
-    `harmless_divergences` is the share of divergent draws that passes without a word.
-    """
+def sampler_findings(record: FitRecord) -> list[Finding]:
+    """Judge acceptance rates and the share of evaluations that were not finite."""
     found = []
     statistics = record.sampler_stats
     if not record.exact and "acceptance_rate" in statistics:
@@ -164,7 +161,7 @@ def sampler_findings(record: FitRecord, harmless_divergences: float = 0.0) -> li
         if sentence:
             found.append(Finding(ConvergenceWarning, sentence))
     divergences = int(statistics.get("divergences", 0))
-    if divergences > harmless_divergences * record.draws.shape[0] * record.draws.shape[1]:
+    if divergences:
         found.append(
             Finding(
                 ConvergenceWarning,

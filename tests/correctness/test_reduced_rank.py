@@ -232,3 +232,43 @@ def test_agrees_with_metropolis_on_both_factors():
         first, second = transform(found), transform(other)
         difference = np.abs(first.mean(axis=(0, 1)) - second.mean(axis=(0, 1)))
         assert np.all(difference < STANDARD_ERRORS * np.hypot(mean_mcse(first), mean_mcse(second)))
+
+
+def log_mean_over_spaces(law, bases, weights):
+    """Log of the prior mean of the quasi-likelihood, B uniform, from the normal law of C."""
+    m, q = law.shape
+    rank = bases.shape[-1]
+    K = (
+        PRIOR_SCALE**2
+        * q
+        / rank
+        * np.einsum("ab,nij->naibj", np.eye(m), bases @ bases.swapaxes(1, 2))
+    )
+    total = law.covariance + K.reshape(-1, m * q, m * q)
+    solved = np.linalg.solve(total, np.broadcast_to(law.estimate, (len(total), m * q))[..., None])
+    values = -0.5 * (solved[..., 0] @ law.estimate + np.linalg.slogdet(total)[1])
+    shift = values.max()
+    mean = weights @ np.exp(values - shift) / weights.sum()
+    return shift + np.log(mean) + 0.5 * np.linalg.slogdet(law.covariance)[1]
+
+
+def test_quasi_marginal_likelihoods_of_all_ranks():
+    """Rank two of three is a space across a direction, so the sphere holds both."""
+    endog, exog = simulate(60, 3, 3, 1, seed=21)
+    law = least_squares(endog, exog)
+    model = qb.QuasiBayesReducedRank(endog, exog, 1, prior_scale=PRIOR_SCALE)
+    table = model.compare_ranks(draws=2_000, tune=500, rng=1, cores=1)
+    points, weights = sphere()
+    across = np.stack([np.linalg.svd(point[None])[2][1:].T for point in points[::3]])
+    expected = [
+        -0.5 * law.estimate @ np.linalg.solve(law.covariance, law.estimate),
+        log_mean_over_spaces(law, points[:, :, None], weights),
+        log_mean_over_spaces(law, across, weights[::3]),
+        log_mean_over_spaces(law, np.eye(3)[None], np.ones(1)),
+    ]
+    found = table["log_quasi_marginal_likelihood"].to_numpy()
+    np.testing.assert_allclose(found[[0, 3]], np.array(expected)[[0, 3]], rtol=1e-9)
+    assert (table["mcse"] < 0.05).all()
+    assert np.all(np.abs(found - expected) < STANDARD_ERRORS * table["mcse"] + 1e-6)
+    weight = np.exp(found - found.max())
+    np.testing.assert_allclose(table["probability"], weight / weight.sum(), rtol=1e-12)

@@ -282,3 +282,31 @@ def test_a_dummy_of_one_row_is_named(frame):
     data = frame.assign(only=(np.arange(N) == 5).astype(float))
     with pytest.raises(NumericalError, match="'only'"):
         from_formula(data, "a + b ~ x1 + x2 + only").fit(**SHORT)
+
+
+def test_ranks_are_compared_one_by_one(frame):
+    model = from_formula(frame)
+    options = {**SHORT, "proposals": 500}
+    some = model.compare_ranks([1], **options)
+    assert list(some.index) == [1]
+    both = model.compare_ranks((0, 1), **options)
+    assert both.loc[1, "log_quasi_marginal_likelihood"] == some.iloc[0, 0]
+    assert both["probability"].sum() == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"ranks": [4]}, "at most 3"),
+        ({"ranks": [1, 1]}, "each once"),
+        ({"ranks": []}, "one rank or more"),
+        ({"ranks": "1"}, "must be a list"),
+        ({"ranks": [0.5]}, "whole number"),
+        ({"proposals": 3}, "proposals=3"),
+        ({"rank": 1}, "Did you mean 'ranks'"),
+        ({"ranks": [1], "draws": 1}, "draws=1 must be at least 2"),
+    ],
+)
+def test_wrong_ranks(frame, change, words):
+    with pytest.raises(OptionError, match=words):
+        from_formula(frame).compare_ranks(**{**SHORT, **change})
