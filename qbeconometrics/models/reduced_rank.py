@@ -100,16 +100,21 @@ class QuasiBayesReducedRank(RankComparison, Model):  # type: ignore[misc]
 
     Examples
     --------
-    Do consumption, income and the interest rate look at one combination of their own past?
+    Which combination of last month's inflation, growth, interest rate and credit spread moves all
+    of them?
 
     >>> import qbeconometrics as qb
-    >>> data = qb.datasets.load("consump_annual")
+    >>> levels = qb.datasets.load("gertler_karadi_2015")[["logcpi", "logip", "gs1", "ebp"]]
+    >>> now = levels.diff()
+    >>> data = now.join(now.shift(1).add_suffix("_1"))
     >>> model = qb.QuasiBayesReducedRank.from_formula(
-    ...     "gc + gy + r3 ~ gc_1 + gy_1 + r3_1", data, rank=1
+    ...     "logcpi + logip + gs1 + ebp ~ logcpi_1 + logip_1 + gs1_1 + ebp_1", data, rank=1
     ... )
-    >>> res = model.fit(rng=0)
+    >>> res = model.fit(draws=1000, rng=0)
     >>> res.coefficients.shape
-    (3, 3)
+    (4, 4)
+    >>> res.directions["factor 1"].idxmax()
+    'logcpi_1'
     """
 
     results_class = ReducedRankResults
@@ -161,6 +166,14 @@ class QuasiBayesReducedRank(RankComparison, Model):  # type: ignore[misc]
         Raises
         ------
         FormulaError, InputError, OptionError
+
+        Examples
+        --------
+        >>> import qbeconometrics as qb
+        >>> data = qb.datasets.load("consump_annual")
+        >>> model = qb.QuasiBayesReducedRank.from_formula("gc + gy ~ gc_1 + gy_1 | r3_1", data, 1)
+        >>> model.exog_names
+        ['Intercept', 'r3_1', 'gc_1', 'gy_1']
         """
         refuse_unknown_keywords(unknown, FORMULA_KEYWORDS, "QuasiBayesReducedRank.from_formula")
         if not isinstance(eval_env, patsy.EvalEnvironment):
