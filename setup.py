@@ -31,6 +31,7 @@ KERNELS = [
     "_cointegration",
     "_network",
     "_components",
+    "_reduced_rank",
     "_nuts",
 ]
 

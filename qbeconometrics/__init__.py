@@ -24,6 +24,7 @@ from qbeconometrics.models.m_estimation import QuasiBayesM
 from qbeconometrics.models.moment_statistic import LinearMoments
 from qbeconometrics.models.network import NetworkEigenmodel
 from qbeconometrics.models.principal_components import ProbabilisticPCA
+from qbeconometrics.models.reduced_rank import QuasiBayesReducedRank
 from qbeconometrics.models.stiefel_sampler import StiefelSampler
 from qbeconometrics.models.vecm import QuasiBayesVECM
 from qbeconometrics.results.comparison import compare
@@ -40,6 +41,7 @@ __all__ = [
     "QuasiBayesIV",
     "QuasiBayesLP",
     "QuasiBayesM",
+    "QuasiBayesReducedRank",
     "QuasiBayesVECM",
     "StiefelSampler",
     "__version__",

@@ -134,7 +134,7 @@ def build_blocks(
         refuse_unknown_names(factors, columns.frame, env)
         kept = rows_to_keep(factors, columns, env, missing, usable)
         with np.errstate(all="ignore"):
-            endog, matrices, infos = _evaluate(outcome, sides, columns, env, kept)
+            endog, matrices, infos = evaluate_sides(outcome, sides, columns, env, kept)
     exog, instrument = assemble_blocks(text, matrices)
     n_sides = 2 if text.endogenous is not None else 1
     read = data_columns_of(sides[:n_sides], columns.frame)
@@ -298,7 +298,7 @@ def rows_to_keep(
     return kept
 
 
-def _evaluate(
+def evaluate_sides(
     outcome: Any,
     sides: Sequence[Sequence[Any]],
     columns: PlainColumns,

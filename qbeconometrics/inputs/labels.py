@@ -109,7 +109,7 @@ def exog_labels(table: Table, given: Sequence[str] | None = None) -> tuple[str, 
     >>> exog_labels(read_table([[1, 5, 3], [1, 6, 1]], "exog"))
     ('const', 'x1', 'x2')
     """
-    named = _names_known(table, given)
+    named = names_known(table, given)
     if named is not None:
         return named
     names: list[str] = []
@@ -128,7 +128,7 @@ def instrument_labels(
     given: Sequence[str] | None = None,
 ) -> tuple[str, ...]:
     """Names of the instruments; for arrays "z1", "z2", ..., or the equal regressor's name."""
-    named = _names_known(table, given)
+    named = names_known(table, given)
     if named is not None:
         return named
     names: list[str] = []
@@ -147,7 +147,8 @@ def instrument_labels(
     return tuple(names)
 
 
-def _names_known(table: Table, given: Sequence[str] | None) -> tuple[str, ...] | None:
+def names_known(table: Table, given: Sequence[str] | None) -> tuple[str, ...] | None:
+    """Names as given, else from pandas, checked; None if there are none."""
     if given is None and table.names is None:
         return None
     names = tuple(str(name) for name in given) if given is not None else table.names

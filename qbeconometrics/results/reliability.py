@@ -173,9 +173,9 @@ def sampler_findings(record: FitRecord) -> list[Finding]:
         found.append(
             Finding(
                 ConvergenceWarning,
-                f"{divergences} trajectories of 'hmc' diverged: its step is too long for some part "
-                "of the quasi-posterior. Raise sampler_kwds['target_accept'], increase tune, or "
-                "use another sampler.",
+                f"{divergences} trajectories of {record.sampler!r} diverged: its step is too long "
+                "for some part of the quasi-posterior. Raise sampler_kwds['target_accept'], "
+                f"increase tune, or use another {_alternative(record.sampler)}.",
             )
         )
     nonfinite = float(np.sum(statistics.get("nonfinite", 0)))
@@ -192,6 +192,10 @@ def sampler_findings(record: FitRecord) -> list[Finding]:
             )
         )
     return found
+
+
+def _alternative(sampler: str) -> str:
+    return "parameterization" if sampler == "nuts" else "sampler"
 
 
 def weak_instrument_findings(strength: InstrumentStrength | None) -> list[Finding]:

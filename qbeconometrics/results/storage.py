@@ -122,6 +122,7 @@ def _classes() -> dict[str, type[PosteriorResults]]:
     from qbeconometrics.results.m_results import MResults
     from qbeconometrics.results.network_results import NetworkResults
     from qbeconometrics.results.posterior_results import PosteriorResults
+    from qbeconometrics.results.reduced_rank_results import ReducedRankResults
     from qbeconometrics.results.vecm_results import VECMResults
 
     kinds = (
@@ -134,6 +135,7 @@ def _classes() -> dict[str, type[PosteriorResults]]:
         VECMResults,
         NetworkResults,
         ComponentResults,
+        ReducedRankResults,
     )
     return {kind.__name__: kind for kind in kinds}
 

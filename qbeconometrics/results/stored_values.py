@@ -26,6 +26,7 @@ from qbeconometrics.results.component_record import ComponentRecord
 from qbeconometrics.results.fit_record import FitRecord
 from qbeconometrics.results.network_record import NetworkRecord
 from qbeconometrics.results.path_record import PathRecord
+from qbeconometrics.results.reduced_rank_record import ReducedRankRecord
 from qbeconometrics.results.reliability import Finding
 from qbeconometrics.results.vecm_record import VECMRecord
 
@@ -39,6 +40,7 @@ RECORDS: dict[str, type[Any]] = {
         VECMRecord,
         NetworkRecord,
         ComponentRecord,
+        ReducedRankRecord,
         LinearMomentStatistic,
         MomentBasis,
         Finding,

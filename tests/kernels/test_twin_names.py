@@ -44,6 +44,7 @@ COMPARED_IN = {
     "log_probit": "test_network.py",
     "NetworkDensity": "test_network.py",
     "ComponentDensity": "test_components.py",
+    "ReducedRankTarget": "test_reduced_rank.py",
     "STATISTICS": "test_nuts.py",
     "nuts": "test_nuts.py",
 }

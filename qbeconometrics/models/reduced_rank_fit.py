@@ -1,0 +1,363 @@
+"""From checked data and options of a reduced-rank regression to its law, and to draws from it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qbeconometrics.exceptions import (
+    InputError,
+    NumericalError,
+    OptionError,
+    check_choice,
+    refuse_unknown_keywords,
+)
+from qbeconometrics.inputs.system_design import SystemDesign
+from qbeconometrics.models.row_weights import Dependence, RowsOfModel, resolve_dependence
+from qbeconometrics.moments.covariance import CovarianceRule
+from qbeconometrics.moments.row_covariance import row_covariance
+from qbeconometrics.moments.system import ScaledSystem
+from qbeconometrics.posterior.projection_full import ControlsLaw
+from qbeconometrics.posterior.reduced_rank import (
+    MomentFit,
+    ReducedRankLaw,
+    fit_moments,
+    split_controls,
+)
+from qbeconometrics.sampling.nuts import DensitySample, sample_density
+from qbeconometrics.sampling.options import whole_number
+from qbeconometrics.sampling.seeds import spawn_seeds
+from qbeconometrics.stiefel import Cayley, Chart, Givens, Householder, Polar, rand
+from qbeconometrics.stiefel.subspaces import procrustes
+
+FloatArray = NDArray[np.float64]
+
+PARAMETERIZATIONS = ("polar", "householder", "givens", "cayley")
+SAMPLER_KEYWORDS = ("target_accept", "max_depth", "metric")
+# Below this smallest eigenvalue of its correlations, S cannot be inverted to any use.
+SMALLEST_EIGENVALUE = 1e-11
+# Degrees of freedom beyond q, which keep coordinates away from where B turns at once.
+MORE_DF = 18
+# Starts near the estimate are this many standard deviations wide.
+START_WIDTH = 2.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SystemFit:
+    """The unrestricted fit, seen through the weight of its moments.
+
+    Attributes
+    ----------
+    fit : MomentFit
+        Of C without units.
+    controls : ControlsLaw
+        Of the coefficients of the controls' basis given C.
+    options : dict
+        Of the covariance, for the record.
+    notes : tuple of str
+    """
+
+    fit: MomentFit
+    controls: ControlsLaw
+    options: dict[str, Any]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SpaceOptions:
+    """Arguments that concern the chains of row spaces.
+
+    Attributes
+    ----------
+    draws, tune, chains : int
+    cores : int or None
+    parameterization : str
+    sampler_kwds : dict
+    progressbar : bool or None
+    """
+
+    draws: int
+    tune: int
+    chains: int
+    cores: int | None
+    parameterization: str
+    sampler_kwds: dict[str, Any]
+    progressbar: bool | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ReducedRankSample:
+    """Draws without units.
+
+    Attributes
+    ----------
+    spaces, loadings : ndarray, shapes (chain, draw, q, r) and (chain, draw, m, r)
+    controls : ndarray, shape (chain, draw, m, k)
+        Coefficients of the controls' basis.
+    mode : tuple of ndarray
+        Coefficients (m, q) and (m, k) where the density of the row space was highest.
+    stats : dict
+        As in a `FitRecord`.
+    interrupted : bool
+    """
+
+    spaces: FloatArray
+    loadings: FloatArray
+    controls: FloatArray
+    mode: tuple[FloatArray, FloatArray]
+    stats: dict[str, Any]
+    interrupted: bool
+
+
+def weighted_system(
+    design: SystemDesign, system: ScaledSystem, rule: CovarianceRule, learning_rate: float
+) -> SystemFit:
+    """Weigh the moments by the inverse of S at the unrestricted estimate.
+
+    Raises
+    ------
+    InputError, OptionError
+        If the rows do not suit the rule.
+    NumericalError
+        If S is singular.
+    """
+    estimate = system.estimate()
+    moments = system.moments(estimate)
+    n, size = moments.shape
+    if not rule.is_dependent and rule.cov_type != "nonrobust" and n <= size:
+        raise InputError(
+            f"There are {n} rows but {size} moments, one for each outcome and regressor: their "
+            "covariance would be singular. Use more data, fewer outcomes or regressors, or "
+            "cov_type='nonrobust'."
+        )
+    dependence = _dependence(design, rule, moments)
+    covariance = row_covariance(
+        rule,
+        n=n,
+        n_params=system.regressors.shape[1],
+        weights=None if dependence is None else dependence.weights,
+        instrument=system.regressors,
+    )
+    S = covariance(moments, moments.mean(axis=0))
+    _refuse_singular(S, design)
+    whole = fit_moments(
+        system.regressors.T @ system.endog / n,
+        system.regressors.T @ system.regressors / n,
+        np.linalg.inv(S).astype(np.float64),
+        n,
+        learning_rate,
+    )
+    fit, controls = split_controls(whole, system.q)
+    options = {} if dependence is None else dependence.options
+    noted = () if dependence is None or not dependence.note else (dependence.note,)
+    return SystemFit(fit, controls, options, noted)
+
+
+def _dependence(
+    design: SystemDesign, rule: CovarianceRule, moments: FloatArray
+) -> Dependence | None:
+    if not rule.is_dependent:
+        return None
+    n, size = moments.shape
+    rows = RowsOfModel(
+        n,
+        size,
+        size,
+        labels=design.row_labels,
+        kept=design.kept,
+        first_step="least-squares",
+        what_moments="moments, one for each outcome and regressor",
+        what_fewer="outcomes or regressors",
+    )
+    return resolve_dependence(rule, rows, lambda: moments)
+
+
+def _refuse_singular(S: FloatArray, design: SystemDesign) -> None:
+    scale = np.sqrt(np.diag(S))
+    names = [
+        f"{outcome!r} and {name!r}"
+        for outcome in design.endog_names
+        for name in (*design.exog_names, *design.control_names)
+    ]
+    if not np.all(scale > 0.0):
+        where = names[int(np.argmin(scale > 0.0))]
+        raise NumericalError(
+            f"The moment of {where} is zero in every row, so the covariance of the moments is "
+            "singular. Remove the regressor that only rows fitted without error have, or use "
+            "cov_type='nonrobust'."
+        )
+    values, vectors = np.linalg.eigh(S / scale / scale[:, None])
+    if values[0] < SMALLEST_EIGENVALUE:
+        where = names[int(np.abs(vectors[:, 0]).argmax())]
+        raise NumericalError(
+            "The covariance of the moments is singular or not positive definite, mainly for the "
+            f"moment of {where}. Use fewer lags or more clusters, fewer outcomes or regressors, or "
+            "cov_type='nonrobust'."
+        )
+
+
+def reduced_rank_law(fit: MomentFit, rank: int, prior_scale: float) -> ReducedRankLaw:
+    """Join a fit to the default prior, of which each coefficient has the sd `prior_scale`.
+
+    A row of A has independent elements of variance prior_scale^2 q / r, so that an element of
+    A B', B uniform, has the variance prior_scale^2 at every rank.
+    """
+    m, q = fit.estimate.shape
+    return ReducedRankLaw(fit, rank, np.eye(m) * rank / (q * prior_scale**2), np.eye(q))
+
+
+def space_options(
+    *,
+    draws: Any,
+    tune: Any,
+    chains: Any,
+    cores: Any,
+    parameterization: Any,
+    sampler_kwds: Any,
+    progressbar: Any,
+) -> SpaceOptions:
+    """Check what concerns the chains; the sampler checks the values of its keywords.
+
+    Raises
+    ------
+    OptionError
+        Naming the argument.
+    """
+    if sampler_kwds is not None and not isinstance(sampler_kwds, Mapping):
+        raise OptionError(
+            f"sampler_kwds must be a dict such as {{'target_accept': 0.9}}, not {sampler_kwds!r}"
+        )
+    refuse_unknown_keywords(sampler_kwds or {}, SAMPLER_KEYWORDS, "sampler_kwds")
+    if progressbar not in (None, True, False):
+        raise OptionError(f"progressbar={progressbar!r} must be True, False or None")
+    return SpaceOptions(
+        draws=whole_number(draws, "draws", minimum=1),
+        tune=whole_number(tune, "tune", minimum=0),
+        chains=whole_number(chains, "chains", minimum=1),
+        cores=None if cores is None else whole_number(cores, "cores", minimum=1),
+        parameterization=check_choice(parameterization, PARAMETERIZATIONS, "parameterization"),
+        sampler_kwds=dict(sampler_kwds or {}),
+        progressbar=progressbar,
+    )
+
+
+def sample_spaces(
+    law: ReducedRankLaw, options: SpaceOptions, rng: Any
+) -> tuple[FloatArray, DensitySample]:
+    """Draw row spaces by NUTS.
+
+    Returns
+    -------
+    spaces : ndarray, shape (chain, draw, q, r)
+    sample : DensitySample
+        Of their coordinates.
+    """
+    first, *rest = spawn_seeds(rng, options.chains + 1)
+    chart = _chart(options.parameterization, law)
+    starts = _starts(law, chart, options.parameterization, rest)
+    sample = sample_density(
+        [chart.density(law.target()) for _ in rest],
+        options.draws,
+        options.tune,
+        options.chains,
+        first,
+        starts,
+        cores=options.cores,
+        progressbar=options.progressbar,
+        **options.sampler_kwds,
+    )
+    spaces = np.stack([chart.to_matrix(x) for x in sample.draws.reshape(-1, chart.size)])
+    return spaces.reshape(*sample.draws.shape[:2], law.shape[1], law.rank), sample
+
+
+def draw_reduced_rank(
+    law: ReducedRankLaw, controls: ControlsLaw, options: SpaceOptions, rng: Any
+) -> ReducedRankSample:
+    """Draw row spaces by NUTS, and loadings and controls given them exactly.
+
+    Raises
+    ------
+    OptionError, KeyboardInterrupt
+    """
+    began = time.perf_counter()
+    first, last = spawn_seeds(rng, 2)
+    spaces, sample = sample_spaces(law, options, first)
+    generator = np.random.default_rng(last)
+    loadings = law.draw_loadings(spaces, generator)
+    m, q = law.shape
+    C = loadings @ spaces.swapaxes(-1, -2)
+    others = controls.draw(C.reshape(-1, m * q), generator)
+    best = _best_space(law, spaces.reshape(-1, q, law.rank), sample)
+    at_best = law.loadings_given(best)[0] @ best.T
+    return ReducedRankSample(
+        spaces,
+        loadings,
+        others.reshape(*spaces.shape[:2], m, -1),
+        (at_best, controls.conditional_mean(at_best.ravel()).reshape(m, -1)),
+        _statistics(sample, time.perf_counter() - began),
+        sample.interrupted,
+    )
+
+
+def _chart(parameterization: str, law: ReducedRankLaw) -> Chart:
+    name = check_choice(parameterization, PARAMETERIZATIONS, "parameterization")
+    q, r = law.shape[1], law.rank
+    if name == "cayley":
+        return Cayley(q, r, center=_row_space(law.fit.estimate, r))
+    if name == "givens":
+        return Givens(q, r)
+    return {"polar": Polar, "householder": Householder}[name](q, r, df=q + MORE_DF)
+
+
+def _row_space(C: FloatArray, rank: int) -> FloatArray:
+    """Leading right singular vectors (q, r) of C (m, q)."""
+    return np.ascontiguousarray(np.linalg.svd(C)[2][:rank].T)
+
+
+def _starts(
+    law: ReducedRankLaw,
+    chart: Chart,
+    parameterization: str,
+    seeds: Sequence[np.random.SeedSequence],
+) -> FloatArray:
+    """Every other chain near the estimate, the others anywhere."""
+    root = np.linalg.cholesky(law.fit.precision)
+    estimate = law.fit.estimate
+    centre = _row_space(estimate, law.rank)
+    starts = []
+    for chain, seed in enumerate(seeds):
+        rng = np.random.default_rng(seed)
+        if chain % 2:
+            B = rand(law.shape[1], law.rank, rng)
+        else:
+            shift = np.linalg.solve(root.T, rng.standard_normal(estimate.size))
+            B = _row_space(estimate + START_WIDTH * shift.reshape(estimate.shape), law.rank)
+        # Of all matrices of a space, one that every chart reaches.
+        B = B if parameterization == "polar" else procrustes(B, centre)
+        starts.append(chart.from_matrix(B))
+    return np.array(starts)
+
+
+def _best_space(law: ReducedRankLaw, spaces: FloatArray, sample: DensitySample) -> FloatArray:
+    """Row space of the highest density among the draws whose coordinates had a high one."""
+    target = law.target()
+    order = np.argsort(sample.statistics["log_density"].ravel())[::-1][:200]
+    values = [target.log_density_and_gradient(spaces[place])[0] for place in order]
+    return spaces[order[int(np.argmax(values))]]
+
+
+def _statistics(sample: DensitySample, seconds: float) -> dict[str, Any]:
+    statistics = sample.statistics
+    return {
+        "acceptance_rate": statistics["acceptance"].mean(axis=1),
+        "divergences": int(statistics["divergent"].sum()),
+        "nonfinite": int(statistics["nonfinite"].sum()),
+        "evaluations": int(statistics["gradients"].sum()) + sample.warm_up_gradients,
+        "step": statistics["step"][:, -1],
+        "seconds": seconds,
+    }
