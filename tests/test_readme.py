@@ -151,6 +151,16 @@ def test_the_example_of_cointegration_runs(tmp_path):
     assert sum(map(float, ranks)) == pytest.approx(2.0, abs=0.004)
 
 
+@pytest.mark.slow
+def test_the_page_on_orthonormal_matrices_runs(tmp_path):
+    text = (TREE / "docs" / "orthonormal_matrices.md").read_text(encoding="utf-8")
+    examples = re.findall(r"^```python\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
+    assert len(examples) == 5
+    printed = run("-c", "\n".join(examples), cwd=tmp_path)
+    for words in ("Orthonormal Matrices", "Error Correction", "Reduced-Rank", "Principal Comp"):
+        assert words in printed
+
+
 def test_the_example_script_runs(tmp_path):
     printed = run(str(TREE / "examples" / "returns_to_schooling.py"), cwd=tmp_path)
     assert printed.count("nearc4") == 4
