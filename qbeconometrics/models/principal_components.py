@@ -81,9 +81,8 @@ class ProbabilisticPCA:
     prior_scale^2)). That the noise sd is half-normal with the same scale is ours. The data are read
     once, for their covariance.
 
-    With one component of few variables, polar coordinates come near their origin, where
-    trajectories diverge: use "cayley". With several components, whose signs it cannot change,
-    "cayley" mixes badly.
+    The posterior does not change with the signs of components. "cayley" cannot change them and
+    mixes badly with several components.
 
     Examples
     --------
@@ -92,7 +91,7 @@ class ProbabilisticPCA:
     >>> rng = np.random.default_rng(0)
     >>> loadings = np.array([[2.0], [1.0], [0.0], [-1.0]])
     >>> data = rng.standard_normal((200, 1)) @ loadings.T + 0.5 * rng.standard_normal((200, 4))
-    >>> res = qb.ProbabilisticPCA(data, 1).fit(draws=500, rng=0, parameterization="cayley")
+    >>> res = qb.ProbabilisticPCA(data, 1).fit(draws=500, tune=500, rng=0)
     >>> round(float(res.params["length_1"]), 1)
     2.3
     """

@@ -8,9 +8,8 @@ from qbeconometrics.exceptions import ConvergenceWarning
 from qbeconometrics.results.fit_record import FitRecord
 from qbeconometrics.results.reliability import Finding
 
-# Polar and Householder coordinates have some divergences near their origin, where directions change
-# without bound. They bias nothing: how long X is says nothing of Q.
-LARGEST_DIVERGENT_SHARE = 0.01
+# Givens angles have some divergences at their poles, where the density vanishes.
+LARGEST_DIVERGENT_SHARE = 0.002
 
 
 def divergence_findings(record: FitRecord) -> list[Finding]:

@@ -12,6 +12,9 @@ from qbeconometrics.stiefel.givens import Givens
 from qbeconometrics.stiefel.householder import Householder
 from qbeconometrics.stiefel.polar import Polar
 
+# Degrees of freedom beyond p, which keep coordinates out of their funnels.
+MORE_DF = 18
+
 PARAMETERIZATIONS = ("polar", "householder", "givens", "cayley")
 
 
@@ -27,14 +30,15 @@ def chart_around(parameterization: str, center: FloatArray) -> Chart:
     --------
     >>> import numpy as np
     >>> chart_around("polar", np.eye(3, 1))
-    Polar(3, 1)
+    Polar(3, 1, df=21.0)
     """
     check_choice(parameterization, PARAMETERIZATIONS, "parameterization")
     p, k = center.shape
     if parameterization == "cayley":
         return Cayley(p, k, center=center)
-    kinds = {"polar": Polar, "householder": Householder, "givens": Givens}
-    return kinds[parameterization](p, k)
+    if parameterization == "givens":
+        return Givens(p, k)
+    return {"polar": Polar, "householder": Householder}[parameterization](p, k, df=p + MORE_DF)
 
 
 def away_from_holes(vectors: FloatArray) -> FloatArray:

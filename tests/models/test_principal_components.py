@@ -57,7 +57,7 @@ def scores(results, mean):
     return (results.params.to_numpy() - mean) / np.asarray(mean_mcse(results.draws))
 
 
-@pytest.mark.parametrize("parameterization", ["householder", "cayley"])
+@pytest.mark.parametrize("parameterization", ["polar", "householder", "cayley"])
 def test_against_quadrature(parameterization):
     data = few_rows()
     results = qb.ProbabilisticPCA(data, 1).fit(
