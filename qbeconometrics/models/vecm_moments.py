@@ -15,7 +15,7 @@ import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
 
-from qbeconometrics.exceptions import InputError, NumericalError
+from qbeconometrics.exceptions import InputError, NumericalError, OptionError
 from qbeconometrics.inputs.cointegration_design import CointegrationDesign
 from qbeconometrics.kernels._cointegration import DeterminantRatioTarget, SumOfTargets
 from qbeconometrics.models.row_weights import Dependence, RowsOfModel, resolve_dependence
@@ -214,6 +214,8 @@ def moment_form(
     OptionError
     """
     rule = parse_covariance(cov_type, cov_kwds)
+    if rule.cov_type == "cluster":
+        raise OptionError("cov_type='cluster' does not apply to series in time; use 'HAC'")
     nobs, q = design.nobs, design.short_run.shape[1]
     changes = design.differences / law.scale
     basis = np.linalg.qr(design.short_run)[0]

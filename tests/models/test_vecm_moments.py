@@ -123,6 +123,14 @@ def test_bad_options_of_moments(series):
         ({"quasi_likelihood": "cue"}, "quasi_likelihood='cue'"),
         ({"cov_type": "HC1"}, "quasi_likelihood='two-step'"),
         ({"quasi_likelihood": "two-step", "cov_type": "HC9"}, "HC9"),
+        (
+            {
+                "quasi_likelihood": "two-step",
+                "cov_type": "cluster",
+                "cov_kwds": {"groups": np.arange(80)},
+            },
+            "use 'HAC'",
+        ),
     ):
         with pytest.raises(qb.exceptions.OptionError, match=words):
             model.fit(**options)
