@@ -13,3 +13,7 @@ MOST_RANKS: int
 @disjoint_base
 class DeterminantRatioTarget(MatrixTarget):
     def __init__(self, k: int, matrices: ArrayLike, weights: ArrayLike) -> None: ...
+
+@disjoint_base
+class SumOfTargets(MatrixTarget):
+    def __init__(self, first: MatrixTarget, second: MatrixTarget) -> None: ...

@@ -9,7 +9,7 @@ from qbeconometrics.kernels._cholesky cimport (
     solve_lower,
     solve_lower_transposed,
 )
-from qbeconometrics.kernels._stiefel_density cimport MatrixTarget
+from qbeconometrics.kernels._stiefel_density cimport MatrixDensity, MatrixTarget
 
 # Work space is on the stack, so that threads may share a target.
 cdef enum:
@@ -60,6 +60,56 @@ cdef class DeterminantRatioTarget(MatrixTarget):
         self.terms.matrices, self.terms.weights = &m_view[0, 0, 0], &w_view[0]
         self.c.p, self.c.k = M.shape[1], k
         self.c.context, self.c.evaluate = &self.terms, evaluate_log_determinants
+
+
+cdef struct Sum:
+    const MatrixDensity* first
+    const MatrixDensity* second
+    int cells
+    double* slope
+
+
+cdef class SumOfTargets(MatrixTarget):
+    """The sum of two log densities of matrices of one shape.
+
+    Its work space is its own: one object for each thread.
+
+    Parameters
+    ----------
+    first, second : MatrixTarget
+    """
+
+    cdef tuple parts
+    cdef double[::1] work
+    cdef Sum both
+
+    def __init__(self, MatrixTarget first not None, MatrixTarget second not None):
+        if first.c.p != second.c.p or first.c.k != second.c.k:
+            raise ValueError("both targets must be for matrices of one shape")
+        if first.c.evaluate == NULL or second.c.evaluate == NULL:
+            raise TypeError("a target is one of the classes that are derived from this one")
+        self.parts = first, second
+        self.work = np.empty(first.c.p * first.c.k)
+        self.both.first, self.both.second = &first.c, &second.c
+        self.both.cells, self.both.slope = first.c.p * first.c.k, &self.work[0]
+        self.c.p, self.c.k = first.c.p, first.c.k
+        self.c.context, self.c.evaluate = &self.both, evaluate_sum
+
+
+cdef bint evaluate_sum(
+    void* context, const double* Q, double* value, double* slope
+) noexcept nogil:
+    cdef const Sum* t = <const Sum*>context
+    cdef double further
+    cdef int i
+    if not t.first.evaluate(t.first.context, Q, value, slope):
+        return False
+    if not t.second.evaluate(t.second.context, Q, &further, t.slope):
+        return False
+    value[0] += further
+    for i in range(t.cells):
+        slope[i] += t.slope[i]
+    return isfinite(value[0])
 
 
 cdef void row_of_product(

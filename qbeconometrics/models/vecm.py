@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from statsmodels.base.model import Model
 
-from qbeconometrics.exceptions import OptionError, refuse_unknown_keywords
+from qbeconometrics.exceptions import OptionError, check_choice, refuse_unknown_keywords
 from qbeconometrics.inputs.cointegration_design import cointegration_design
 from qbeconometrics.models.vecm_arguments import (
     check_deterministic,
@@ -19,6 +19,7 @@ from qbeconometrics.models.vecm_arguments import (
     check_seasons,
     space_options,
 )
+from qbeconometrics.models.vecm_moments import MomentForm, moment_form
 from qbeconometrics.models.vecm_record import vecm_results
 from qbeconometrics.models.vecm_sampling import closed_sample, log_marginal, sample_spaces
 from qbeconometrics.posterior.cointegration import cointegration_law
@@ -31,8 +32,10 @@ MODEL_KEYWORDS = (
     "prior_observations",
 )  # fmt: skip
 FIT_KEYWORDS = (
-    "draws", "tune", "chains", "cores", "rng", "parameterization", "target_accept", "progressbar",
+    "draws", "tune", "chains", "cores", "rng", "quasi_likelihood", "cov_type", "cov_kwds",
+    "parameterization", "target_accept", "progressbar",
 )  # fmt: skip
+QUASI_LIKELIHOODS = ("likelihood", "two-step")
 RANK_KEYWORDS = ("ranks", "proposals", *FIT_KEYWORDS)
 
 
@@ -88,6 +91,11 @@ class QuasiBayesVECM(Model):  # type: ignore[misc]
     of orthonormal matrices, and the rest exactly, given each space. The unit of series, S11 in the
     prior of alpha, the coordinates in which spaces are sampled (see `posterior.centered_spaces`)
     and the bridge of `compare_ranks` are ours.
+
+    ``fit(quasi_likelihood="two-step")`` replaces the likelihood by the moments E[u_t (y_{t-1},
+    w_t)'] = 0, whose covariance may be robust to heteroskedasticity and serial correlation; the
+    prior of the space is the same, and Sigma in that of alpha is estimated. The errors of levels
+    then have no finite-sample law: intervals are a little short in a few hundred rows.
 
     Examples
     --------
@@ -145,6 +153,9 @@ class QuasiBayesVECM(Model):  # type: ignore[misc]
         chains: int = 4,
         cores: int | None = None,
         rng: Any = None,
+        quasi_likelihood: str = "likelihood",
+        cov_type: str = "HC0",
+        cov_kwds: Mapping[str, Any] | None = None,
         parameterization: str = "polar",
         target_accept: float = 0.9,
         progressbar: bool | None = None,
@@ -159,6 +170,14 @@ class QuasiBayesVECM(Model):  # type: ignore[misc]
         cores : int, optional
             Threads, which change no draw.
         rng : None, int, SeedSequence, BitGenerator or Generator
+        quasi_likelihood : {"likelihood", "two-step"}
+            The Gaussian likelihood, or the moments E[u_t (y_{t-1}, w_t)'] = 0, weighted by the
+            inverse of their covariance at the unrestricted estimate; the prior of alpha then has
+            the estimate of Sigma.
+        cov_type : {"HC0", "HC1", "nonrobust", "HAC"}
+            How that covariance is estimated.
+        cov_kwds : dict, optional
+            As in ``QuasiBayesIV.fit``.
         parameterization : {"polar", "householder", "givens", "cayley"}
             Chart of orthonormal matrices; see `qbeconometrics.stiefel`. The posterior is the same.
         target_accept : float
@@ -193,15 +212,28 @@ class QuasiBayesVECM(Model):  # type: ignore[misc]
                 "coint_rank=0 without lagged differences and other terms has no coefficients; "
                 "use compare_ranks for its marginal likelihood"
             )
+        moments = self._moments(quasi_likelihood, cov_type, cov_kwds)
         of_spaces, of_coefficients = spawn_seeds(rng, 2)
         sample = (
             closed_sample(self.law, self.coint_rank, options)
             if self.law.is_closed(self.coint_rank)
-            else sample_spaces(self.law, self.coint_rank, options, of_spaces)
+            else sample_spaces(self.law, self.coint_rank, options, of_spaces, moments)
         )
-        results = vecm_results(self, sample, options, np.random.default_rng(of_coefficients))
+        generator = np.random.default_rng(of_coefficients)
+        results = vecm_results(self, sample, options, generator, moments)
         results.warn_if_unreliable()
         return results
+
+    def _moments(
+        self, quasi_likelihood: str, cov_type: str, cov_kwds: Mapping[str, Any] | None
+    ) -> MomentForm | None:
+        if check_choice(quasi_likelihood, QUASI_LIKELIHOODS, "quasi_likelihood") == "two-step":
+            return moment_form(self.design, self.law, cov_type, cov_kwds)
+        if cov_type != "HC0" or cov_kwds is not None:
+            raise OptionError(
+                "cov_type and cov_kwds are of moments: use quasi_likelihood='two-step'"
+            )
+        return None
 
     def compare_ranks(
         self,
@@ -212,6 +244,9 @@ class QuasiBayesVECM(Model):  # type: ignore[misc]
         chains: int = 4,
         cores: int | None = None,
         rng: Any = None,
+        quasi_likelihood: str = "likelihood",
+        cov_type: str = "HC0",
+        cov_kwds: Mapping[str, Any] | None = None,
         proposals: int = 20_000,
         parameterization: str = "polar",
         target_accept: float = 0.9,
@@ -224,7 +259,8 @@ class QuasiBayesVECM(Model):  # type: ignore[misc]
         ----------
         ranks : sequence of int, optional
             Those to compare, of equal prior probability; by default 0 to m.
-        draws, tune, chains, cores, rng, parameterization, target_accept, progressbar
+        draws, tune, chains, cores, rng, quasi_likelihood, cov_type, cov_kwds, parameterization
+        target_accept, progressbar
             As in `fit`, for the spaces of each rank.
         proposals : int
             Draws at the other end of the bridge: of uniform spaces, in the law's coordinates and in
@@ -235,7 +271,8 @@ class QuasiBayesVECM(Model):  # type: ignore[misc]
         DataFrame
             One row a rank: "log_marginal_likelihood" of the data in their units, under a flat prior
             of density one of the short-run coefficients, which all ranks share; its Monte Carlo
-            standard error "mcse", 0 where it is exact; "probability".
+            standard error "mcse", 0 where it is exact; "probability". With "two-step" a
+            quasi-marginal likelihood, up to a constant of all ranks.
 
         Raises
         ------
@@ -274,9 +311,13 @@ class QuasiBayesVECM(Model):  # type: ignore[misc]
             progressbar=progressbar,
         )
         proposals = whole_number(proposals, "proposals", minimum=100)
+        moments = self._moments(quasi_likelihood, cov_type, cov_kwds)
         # A rank has the same seed whatever the others are.
         seeds = spawn_seeds(rng, series + 1)
-        found = [log_marginal(self.law, rank, options, proposals, seeds[rank]) for rank in chosen]
+        found = [
+            log_marginal(self.law, rank, options, proposals, seeds[rank], moments)
+            for rank in chosen
+        ]
         values = np.array([one.log_value for one in found])
         weights = np.exp(values - values.max())
         return pd.DataFrame(

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from qbeconometrics.exceptions import InterruptedWarning
+from qbeconometrics.models.vecm_moments import MomentForm
 from qbeconometrics.models.vecm_sampling import SpaceOptions, SpaceSample
 from qbeconometrics.posterior.cointegration_draws import (
     ErrorCorrectionDraws,
@@ -28,12 +29,19 @@ FloatArray = NDArray[np.float64]
 
 
 def vecm_results(
-    model: QuasiBayesVECM, sample: SpaceSample, options: SpaceOptions, rng: np.random.Generator
+    model: QuasiBayesVECM,
+    sample: SpaceSample,
+    options: SpaceOptions,
+    rng: np.random.Generator,
+    moments: MomentForm | None,
 ) -> VECMResults:
     """Draw the coefficients given the spaces, and join them with names and sentences."""
     design, law, rank = model.design, model.law, model.coint_rank
-    drawn = draw_coefficients(law, sample.spaces, rng)
-    mode = law.mode(rank)
+    if moments is None:
+        drawn, mode = draw_coefficients(law, sample.spaces, rng), law.mode(rank)
+        at_mode = mean_coefficients(law, mode)
+    else:
+        drawn, mode, at_mode = _by_moments(moments, sample, rng)
     relations = VECMRecord(
         spaces=sample.spaces,
         mode=mode,
@@ -66,17 +74,17 @@ def vecm_results(
         n_dropped=0,
         instrument_names=(),
         endogenous_names=(),
-        mode=_coefficients(mean_coefficients(law, mode), rank),
+        mode=_coefficients(at_mode, rank),
         exact_mean=None,
         exact_cov=None,
         moments_exist=(is_law, is_law),
-        quasi_likelihood="likelihood",
-        cov_type="",
-        cov_kwds={},
+        quasi_likelihood="likelihood" if moments is None else "two-step",
+        cov_type="" if moments is None else moments.rule.cov_type,
+        cov_kwds=_options(moments),
         learning_rate=1.0,
-        prior=_prior_lines(model.prior_observations),
+        prior=_prior_lines(model.prior_observations, moments is not None),
         sampler="independent" if is_law else "nuts",
-        sampler_reason=_reason(is_law, options),
+        sampler_reason=_reason(is_law, options, moments is not None),
         sampler_settings={
             "parameterization": options.parameterization,
             "target_accept": options.target_accept,
@@ -96,7 +104,30 @@ def vecm_results(
     return VECMResults(model, record, relations)
 
 
-def _prior_lines(nu: float) -> tuple[str, ...]:
+def _by_moments(
+    moments: MomentForm, sample: SpaceSample, rng: np.random.Generator
+) -> tuple[ErrorCorrectionDraws, FloatArray, ErrorCorrectionDraws]:
+    """Draws, the drawn space of the highest density, and means given it."""
+    drawn = moments.draw(sample.of_moments, sample.centered, rng)
+    best = np.unravel_index(int(np.argmax(sample.log_density)), sample.log_density.shape)
+    return drawn, sample.spaces[best], moments.draw(sample.of_moments, sample.centered[best], None)
+
+
+def _options(moments: MomentForm | None) -> dict[str, Any]:
+    if moments is None:
+        return {}
+    dependence = {} if moments.dependence is None else moments.dependence.options
+    return {"centered": moments.rule.centered, **dependence}
+
+
+def _prior_lines(nu: float, by_moments: bool) -> tuple[str, ...]:
+    if by_moments:
+        return (
+            f"uniform on spaces, weight of {nu:g} observation{'s' * (nu != 1)}: span(beta) uniform "
+            "for series divided by their residual standard deviations",
+            f"alpha | beta ~ N(0, Sigma x ({nu:g} beta'S11 beta)^-1), Sigma estimated",
+            "short-run terms flat",
+        )
     return (
         f"uniform on spaces, weight of {nu:g} observation{'s' * (nu != 1)}: span(beta) uniform for "
         "series divided by their residual standard deviations",
@@ -106,12 +137,13 @@ def _prior_lines(nu: float) -> tuple[str, ...]:
     )
 
 
-def _reason(is_law: bool, options: SpaceOptions) -> str:
+def _reason(is_law: bool, options: SpaceOptions, by_moments: bool) -> str:
     if is_law:
         return "there is one cointegrating space of this rank, and the rest is drawn exactly"
+    rest = "alpha and the short run" if by_moments else "alpha, the short run and Sigma"
     return (
-        f"spaces by the no-U-turn sampler in {options.parameterization} coordinates; alpha, the "
-        "short run and Sigma exactly, given each"
+        f"spaces by the no-U-turn sampler in {options.parameterization} coordinates; {rest} "
+        "exactly, given each"
     )
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from qbeconometrics.diagnostics.bridge_sampling import BridgeEstimate, bridge_sampling
 from qbeconometrics.diagnostics.convergence import bulk_ess
+from qbeconometrics.models.vecm_moments import MomentForm, MomentSpaces
 from qbeconometrics.posterior.centered_spaces import centered_spaces
 from qbeconometrics.posterior.cointegration import CointegrationLaw
 from qbeconometrics.sampling.nuts import sample_density
@@ -57,6 +58,8 @@ class SpaceSample:
         Of the space with respect to the uniform law, not normalised.
     stats : dict
     interrupted : bool
+    of_moments : MomentSpaces or None
+        The quasi-posterior, for the moment form.
     """
 
     spaces: FloatArray
@@ -64,9 +67,16 @@ class SpaceSample:
     log_density: FloatArray
     stats: dict[str, Any]
     interrupted: bool
+    of_moments: MomentSpaces | None = None
 
 
-def sample_spaces(law: CointegrationLaw, rank: int, options: SpaceOptions, rng: Any) -> SpaceSample:
+def sample_spaces(
+    law: CointegrationLaw,
+    rank: int,
+    options: SpaceOptions,
+    rng: Any,
+    moments: MomentForm | None = None,
+) -> SpaceSample:
     """Draw cointegrating spaces of a rank from 1 to n - 1.
 
     Chains start from uniformly drawn spaces, in coordinates in which the posterior is near to
@@ -78,13 +88,16 @@ def sample_spaces(law: CointegrationLaw, rank: int, options: SpaceOptions, rng: 
     rank : int
     options : SpaceOptions
     rng : None, int, SeedSequence, BitGenerator or Generator
+    moments : MomentForm, optional
+        By default the likelihood.
 
     Returns
     -------
     SpaceSample
     """
     began = time.perf_counter()
-    space = centered_spaces(law, rank)
+    centered_at = centered_spaces(law, rank)
+    space = centered_at if moments is None else moments.spaces(centered_at)
     chart = CHARTS[options.parameterization](law.size, rank)
     *seeds, of_chains = spawn_seeds(rng, options.chains + 1)
     starts = np.stack([chart.from_matrix(rand(law.size, rank, rng=seed)) for seed in seeds])
@@ -103,7 +116,7 @@ def sample_spaces(law: CointegrationLaw, rank: int, options: SpaceOptions, rng: 
     lead = sample.draws.shape[:2]
     flat = sample.draws.reshape(-1, chart.size)
     centered = np.stack([chart.to_matrix(x) for x in flat]).reshape(*lead, law.size, rank)
-    spaces = space.to_space(centered)
+    log_density = space.log_density(centered) - centered_at.log_uniform(centered)
     statistics = sample.statistics
     stats = {
         "acceptance_rate": statistics["acceptance"].mean(axis=1),
@@ -114,7 +127,14 @@ def sample_spaces(law: CointegrationLaw, rank: int, options: SpaceOptions, rng: 
         "seconds": time.perf_counter() - began - setup,
         "setup_seconds": setup,
     }
-    return SpaceSample(spaces, centered, law.log_density(spaces), stats, sample.interrupted)
+    return SpaceSample(
+        centered_at.to_space(centered),
+        centered,
+        log_density,
+        stats,
+        sample.interrupted,
+        space if isinstance(space, MomentSpaces) else None,
+    )
 
 
 def closed_sample(law: CointegrationLaw, rank: int, options: SpaceOptions) -> SpaceSample:
@@ -126,7 +146,12 @@ def closed_sample(law: CointegrationLaw, rank: int, options: SpaceOptions) -> Sp
 
 
 def log_marginal(
-    law: CointegrationLaw, rank: int, options: SpaceOptions, proposals: int, rng: Any
+    law: CointegrationLaw,
+    rank: int,
+    options: SpaceOptions,
+    proposals: int,
+    rng: Any,
+    moments: MomentForm | None = None,
 ) -> BridgeEstimate:
     """Log marginal likelihood of a rank: exact, or by a bridge from a mixture of uniform laws.
 
@@ -137,19 +162,23 @@ def log_marginal(
     options : SpaceOptions
     proposals : int
     rng : None, int, SeedSequence, BitGenerator or Generator
+    moments : MomentForm, optional
+        By default the likelihood.
 
     Returns
     -------
     BridgeEstimate
     """
     if law.is_closed(rank):
-        return BridgeEstimate(law.log_marginal(rank), 0.0)
+        return BridgeEstimate((moments or law).log_marginal(rank), 0.0)
     for_chains, for_proposals = spawn_seeds(rng, 2)
-    sample = sample_spaces(law, rank, options, for_chains)
-    space = centered_spaces(law, rank)
-    proposed = space.propose(proposals, np.random.default_rng(for_proposals))
+    sample = sample_spaces(law, rank, options, for_chains, moments)
+    centered_at = centered_spaces(law, rank)
+    space = centered_at if moments is None else moments.spaces(centered_at)
+    proposed = centered_at.propose(proposals, np.random.default_rng(for_proposals))
     of_proposals, of_draws = (
-        space.log_density(c) - space.log_proposal(c) for c in (proposed, sample.centered)
+        space.log_density(c) - centered_at.log_proposal(c) for c in (proposed, sample.centered)
     )
     found = bridge_sampling(of_proposals, of_draws.ravel(), float(bulk_ess(of_draws)))
-    return BridgeEstimate(law.log_constant_of(rank) + found.log_value, found.se)
+    constant = law.log_constant_of(rank) if moments is None else 0.0
+    return BridgeEstimate(constant + found.log_value, found.se)

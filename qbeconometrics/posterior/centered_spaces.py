@@ -66,9 +66,12 @@ class CenteredSpaces:
 
     def log_proposal(self, c: FloatArray) -> FloatArray:
         """Log density of what `propose` draws, at orthonormal c (..., n, rank)."""
+        return np.asarray(np.logaddexp(0.0, self.log_uniform(c)) - np.log(2.0))
+
+    def log_uniform(self, c: FloatArray) -> FloatArray:
+        """Log density at orthonormal c (..., n, rank) that c has where b is uniform."""
         inner = np.linalg.slogdet(c.swapaxes(-1, -2) @ self.matrices[2] @ c)[1]
-        of_uniform_b = self.weights[2] * inner + self.log_constant
-        return np.asarray(np.logaddexp(0.0, of_uniform_b) - np.log(2.0))
+        return np.asarray(self.weights[2] * inner + self.log_constant)
 
     def to_space(self, c: FloatArray) -> FloatArray:
         """Return orthonormal b (..., n, rank) of the same space as A c."""

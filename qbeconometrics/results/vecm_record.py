@@ -27,6 +27,7 @@ class VECMRecord:
     to_levels : ndarray, shape (n, n)
         A: b of series without units is A b of the data.
     sigma_u : ndarray, shape (chain, draw, m, m)
+        Of the moment form mean products of residuals.
     endog_names, restricted_names, short_run_names : tuple of str
         Of the series; of the terms within the relation; of those outside, lags first.
     lagged : int

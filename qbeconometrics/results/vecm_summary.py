@@ -101,7 +101,7 @@ def _own_notes(results: VECMResults) -> list[str]:
             f"Relations are normalised by {names}; they are ratios without a posterior mean. "
             "res.beta_projection and res.principal_angles() do not depend on the normalisation."
         )
-    if relations.rank:
+    if relations.rank and results.record.quasi_likelihood == "likelihood":
         found.append(
             "Johansen's estimate is the mode of the space as the weight of the prior vanishes: "
             "that the two agree is no check of either."

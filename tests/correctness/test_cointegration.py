@@ -104,8 +104,9 @@ def test_a_wrong_exponent_moves_marginal_likelihoods(monkeypatch):
 
 
 @pytest.mark.long
-def test_sets_of_highest_density_cover_the_true_space():
-    assert 0.90 <= script.coverage(DATA_SETS, seed=20_261_122) <= 0.98
+@pytest.mark.parametrize("quasi_likelihood", ["likelihood", "two-step"])
+def test_sets_of_highest_density_cover_the_true_space(quasi_likelihood):
+    assert 0.90 <= script.coverage(DATA_SETS, 20_261_122, quasi_likelihood) <= 0.98
 
 
 @pytest.mark.long

@@ -78,3 +78,22 @@ def test_wrong_arguments(module):
         with pytest.raises(ValueError, match=words):
             module.DeterminantRatioTarget(k, matrices, weights)
     assert module.MOST_RANKS == 32
+
+
+@BOTH
+def test_sums(module):
+    rng = np.random.default_rng(5)
+    parts = [
+        module.DeterminantRatioTarget(2, positive_definite(4, rng, 1), [weight])
+        for weight in (1.5, -0.5)
+    ]
+    Q = rng.standard_normal((4, 2))
+    value, slope = module.SumOfTargets(*parts).log_density_and_gradient(Q)
+    found = [one.log_density_and_gradient(Q) for one in parts]
+    assert value == pytest.approx(found[0][0] + found[1][0], rel=1e-14)
+    np.testing.assert_allclose(slope, found[0][1] + found[1][1], rtol=1e-14)
+    nowhere = module.SumOfTargets(*parts).log_density_and_gradient(np.zeros((4, 2)))
+    assert np.isnan(nowhere[0])
+    other = module.DeterminantRatioTarget(1, [np.eye(4)], [1.0])
+    with pytest.raises(ValueError, match="one shape"):
+        module.SumOfTargets(parts[0], other)

@@ -40,6 +40,7 @@ COMPARED_IN = {
     "PythonMatrixTarget": "test_stiefel.py",
     "StiefelDensity": "test_stiefel.py",
     "DeterminantRatioTarget": "test_cointegration.py",
+    "SumOfTargets": "test_cointegration.py",
     "MOST_RANKS": "test_cointegration.py",
     "log_probit": "test_network.py",
     "NetworkDensity": "test_network.py",

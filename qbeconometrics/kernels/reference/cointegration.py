@@ -53,3 +53,30 @@ class DeterminantRatioTarget(MatrixTarget):
             value += 2.0 * weight * float(np.sum(np.log(np.diag(root))))
             slope += 2.0 * weight * np.linalg.solve(root.T, np.linalg.solve(root, product.T)).T
         return float(value), slope
+
+
+class SumOfTargets(MatrixTarget):
+    """The sum of two log densities of matrices of one shape.
+
+    Parameters
+    ----------
+    first, second : MatrixTarget
+
+    Examples
+    --------
+    >>> part = DeterminantRatioTarget(1, [np.diag([1.0, 2.0])], [0.5])
+    >>> round(SumOfTargets(part, part).log_density_and_gradient(np.array([[0.6], [0.8]]))[0], 4)
+    0.4947
+    """
+
+    def __init__(self, first: MatrixTarget, second: MatrixTarget) -> None:
+        shapes = [(getattr(one, "p", 0), getattr(one, "k", 0)) for one in (first, second)]
+        if shapes[0] != shapes[1]:
+            raise ValueError("both targets must be for matrices of one shape")
+        if shapes[0] == (0, 0):
+            raise TypeError("a target is one of the classes that are derived from this one")
+        (self.p, self.k), self._parts = shapes[0], (first, second)
+
+    def _evaluate(self, Q: FloatArray) -> tuple[float, FloatArray]:
+        values, slopes = zip(*(one.log_density_and_gradient(Q) for one in self._parts), strict=True)
+        return float(sum(values)), np.asarray(sum(slopes))
