@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
 from qbeconometrics.exceptions import InputError
 from qbeconometrics.stiefel import Cayley, Chart, Givens, Householder, Polar
 from qbeconometrics.stiefel.checks import FloatArray
-
-
-def _cayley(p: int, k: int, near: FloatArray | None) -> Chart:
-    return Cayley(p, k, center=near)
 
 
 def _householder(p: int, k: int, near: FloatArray | None) -> Chart:
@@ -32,14 +26,6 @@ def _clearance(chart: Householder, Q: FloatArray) -> float:
     lengths = chart.p - np.arange(min(chart.k, chart.p - 1))
     vectors = np.split(x, np.cumsum(lengths)[:-1])
     return min(1.0 + chart.sign * float(v[0] / np.sqrt(v @ v)) for v in vectors)
-
-
-CHARTS: dict[str, Callable[[int, int, FloatArray | None], Chart]] = {
-    "polar": lambda p, k, near: Polar(p, k),
-    "householder": _householder,
-    "givens": lambda p, k, near: Givens(p, k),
-    "cayley": _cayley,
-}
 
 
 def chart_for(parameterization: str | Chart, p: int, k: int, matrices: FloatArray | None) -> Chart:
@@ -64,4 +50,9 @@ def chart_for(parameterization: str | Chart, p: int, k: int, matrices: FloatArra
     """
     if isinstance(parameterization, Chart):
         return parameterization
-    return CHARTS[parameterization](p, k, None if matrices is None else matrices[0])
+    near = None if matrices is None else matrices[0]
+    if parameterization == "cayley":
+        return Cayley(p, k, center=near)
+    if parameterization == "householder":
+        return _householder(p, k, near)
+    return {"polar": Polar, "givens": Givens}[parameterization](p, k)

@@ -17,13 +17,14 @@ from qbeconometrics.exceptions import (
     refuse_unknown_keywords,
 )
 from qbeconometrics.kernels._stiefel_density import MatrixTarget
-from qbeconometrics.models.stiefel_charts import CHARTS, chart_for
+from qbeconometrics.models.stiefel_charts import chart_for
 from qbeconometrics.models.stiefel_starts import checked_start, errors_of_target, first_points
 from qbeconometrics.results.stiefel_results import StiefelRecord, StiefelResults
 from qbeconometrics.sampling.nutpie_adapter import NutpieSample, import_nutpie, sample_with_nutpie
 from qbeconometrics.sampling.nuts import DensitySample, check_options, sample_density
 from qbeconometrics.sampling.seeds import spawn_seeds
 from qbeconometrics.stiefel.base import Chart, Target
+from qbeconometrics.stiefel.chart_names import PARAMETERIZATIONS
 from qbeconometrics.stiefel.checks import FloatArray, check_dimensions
 from qbeconometrics.stiefel.symmetry import column_symmetry
 
@@ -111,7 +112,7 @@ class StiefelSampler:
                     f"{(self.p, self.k)}"
                 )
         else:
-            check_choice(parameterization, CHARTS, "parameterization")
+            check_choice(parameterization, PARAMETERIZATIONS, "parameterization")
         self.parameterization = parameterization
 
     def __repr__(self) -> str:

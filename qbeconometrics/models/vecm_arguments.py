@@ -9,8 +9,9 @@ import numpy as np
 from qbeconometrics.exceptions import OptionError, check_choice
 from qbeconometrics.inputs.cointegration_design import DETERMINISTIC
 from qbeconometrics.kernels._cointegration import MOST_RANKS
-from qbeconometrics.models.vecm_sampling import CHARTS, SpaceOptions
+from qbeconometrics.models.vecm_sampling import SpaceOptions
 from qbeconometrics.sampling.options import whole_number
+from qbeconometrics.stiefel.chart_names import PARAMETERIZATIONS
 
 
 def check_deterministic(value: object) -> str:
@@ -109,7 +110,7 @@ def space_options(
         tune=whole_number(tune, "tune", minimum=0),
         chains=whole_number(chains, "chains", minimum=1),
         cores=None if cores is None else whole_number(cores, "cores", minimum=1),
-        parameterization=check_choice(parameterization, CHARTS, "parameterization"),
+        parameterization=check_choice(parameterization, PARAMETERIZATIONS, "parameterization"),
         target_accept=float(target_accept),
         progressbar=progressbar,
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,18 +16,10 @@ from qbeconometrics.posterior.centered_spaces import centered_spaces
 from qbeconometrics.posterior.cointegration import CointegrationLaw
 from qbeconometrics.sampling.nuts import sample_density
 from qbeconometrics.sampling.seeds import spawn_seeds
-from qbeconometrics.stiefel import Cayley, Chart, Givens, Householder, Polar, rand
+from qbeconometrics.stiefel import rand
+from qbeconometrics.stiefel.chart_names import chart_around
 
 FloatArray = NDArray[np.float64]
-
-# Degrees of freedom beyond n, which keep coordinates away from where directions turn at once.
-MORE_DF = 18
-CHARTS: dict[str, Callable[[int, int], Chart]] = {
-    "polar": lambda n, r: Polar(n, r, df=n + MORE_DF),
-    "householder": lambda n, r: Householder(n, r, df=n + MORE_DF),
-    "givens": Givens,
-    "cayley": Cayley,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +89,7 @@ def sample_spaces(
     began = time.perf_counter()
     centered_at = centered_spaces(law, rank)
     space = centered_at if moments is None else moments.spaces(centered_at)
-    chart = CHARTS[options.parameterization](law.size, rank)
+    chart = chart_around(options.parameterization, np.eye(law.size, rank))
     *seeds, of_chains = spawn_seeds(rng, options.chains + 1)
     starts = np.stack([chart.from_matrix(rand(law.size, rank, rng=seed)) for seed in seeds])
     setup = time.perf_counter() - began
