@@ -213,7 +213,9 @@ class QuasiBayesReducedRank(RankComparison, Model):  # type: ignore[misc]
             raise OptionError(f"prior_scale={prior_scale!r} must be a positive number")
         super().__init__(design.endog, design.exog, missing="none", hasconst=False)
         self.design = design
+        # statsmodels' tools, such as summary_col, read the names here.
         self.data.xnames, self.data.ynames = self.exog_names, list(design.endog_names)
+        self.data.param_names = self.param_names
         self.k_constant = int(design.has_constant)
         self.n_dropped = design.n_dropped if n_dropped is None else n_dropped
         self._recipe = recipe
@@ -230,6 +232,13 @@ class QuasiBayesReducedRank(RankComparison, Model):  # type: ignore[misc]
     def exog_names(self) -> list[str]:
         """Names of the controls and, after them, of the regressors."""
         return [*self.design.control_names, *self.design.exog_names]
+
+    @property
+    def param_names(self) -> list[str]:
+        """Names of the coefficients, such as "y1:x1", outcome by outcome."""
+        return [
+            f"{outcome}:{name}" for outcome in self.design.endog_names for name in self.exog_names
+        ]
 
     def fit(
         self,

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from statsmodels.iolib.summary2 import summary_col
 
 import qbeconometrics as qb
 from qbeconometrics.exceptions import (
@@ -70,6 +71,12 @@ def test_names_and_shapes(res, frame):
     assert res.draws.shape == (2, 1_000, 15)
     assert (res.df_model, res.df_resid) == (5.0 + 3.0, N - 5.0)
     assert np.linalg.matrix_rank(res.draws[0, 0].reshape(3, 5)[:, 2:], tol=1e-10) == 1
+
+
+def test_beside_other_results_in_statsmodels_tables(res):
+    table = summary_col([res]).as_text()
+    assert "c:x3" in table
+    assert len(res.to_frame()) == 2_000
 
 
 def test_factors_multiply_to_the_coefficients(res):
