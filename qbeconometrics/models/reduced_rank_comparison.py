@@ -179,6 +179,7 @@ class RankComparison:
     design: SystemDesign
     prior_scale: float
     _system: ScaledSystem
+    _frame: pd.DataFrame | None
 
     def compare_ranks(
         self,
@@ -256,7 +257,7 @@ class RankComparison:
         proposals = whole_number(proposals, "proposals", minimum=100)
         rule = parse_covariance(cov_type, cov_kwds)
         rate = check_learning_rate(learning_rate)
-        fit = weighted_system(self.design, self._system, rule, rate).fit
+        fit = weighted_system(self.design, self._system, rule, rate, self._frame).fit
         # A rank has the same seed whatever the others are.
         seeds = spawn_seeds(rng, most + 1)
         found = [

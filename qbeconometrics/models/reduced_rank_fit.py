@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from qbeconometrics.exceptions import (
@@ -115,9 +116,15 @@ class ReducedRankSample:
 
 
 def weighted_system(
-    design: SystemDesign, system: ScaledSystem, rule: CovarianceRule, learning_rate: float
+    design: SystemDesign,
+    system: ScaledSystem,
+    rule: CovarianceRule,
+    learning_rate: float,
+    frame: pd.DataFrame | None = None,
 ) -> SystemFit:
     """Weigh the moments by the inverse of S at the unrestricted estimate.
+
+    `frame` is the data of a formula, in which groups may be a column.
 
     Raises
     ------
@@ -135,7 +142,7 @@ def weighted_system(
             "covariance would be singular. Use more data, fewer outcomes or regressors, or "
             "cov_type='nonrobust'."
         )
-    dependence = _dependence(design, rule, moments)
+    dependence = _dependence(design, rule, moments, frame)
     covariance = row_covariance(
         rule,
         n=n,
@@ -159,7 +166,7 @@ def weighted_system(
 
 
 def _dependence(
-    design: SystemDesign, rule: CovarianceRule, moments: FloatArray
+    design: SystemDesign, rule: CovarianceRule, moments: FloatArray, frame: pd.DataFrame | None
 ) -> Dependence | None:
     if not rule.is_dependent:
         return None
@@ -170,6 +177,7 @@ def _dependence(
         size,
         labels=design.row_labels,
         kept=design.kept,
+        frame=frame,
         first_step="least-squares",
         what_moments="moments, one for each outcome and regressor",
         what_fewer="outcomes or regressors",

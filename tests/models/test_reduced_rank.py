@@ -203,6 +203,20 @@ def test_covariances(frame, options, label):
     assert model.fit(**SHORT, **options).record.cov_type == label
 
 
+def test_groups_are_matched_to_the_rows_that_are_kept(frame):
+    """A column by name, or values for all rows, in which a row was dropped."""
+    holes = frame.copy()
+    holes.loc[7, "x1"] = np.nan
+    options = {**SHORT, "draws": 50, "tune": 50, "cov_type": "cluster"}
+    by_name, by_value = (
+        from_formula(holes, "a + b ~ x1 + x2").fit(**options, cov_kwds={"groups": groups})
+        for groups in ("state", holes["state"].to_numpy())
+    )
+    np.testing.assert_array_equal(by_name.draws, by_value.draws)
+    assert (by_name.nobs, by_name.model.n_dropped) == (N - 1, 1)
+    assert by_name.record.cov_kwds["groups"] == "state"
+
+
 def test_learning_rate_multiplies_the_precision(frame):
     model = from_formula(frame)
     first, second = (
