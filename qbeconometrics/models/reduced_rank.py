@@ -92,9 +92,10 @@ class QuasiBayesReducedRank(RankComparison, Model):  # type: ignore[misc]
 
     The moments are weighted by the inverse of S at the unrestricted least-squares estimate, which
     makes A and D given B exactly normal. They are integrated out: chains move B alone, on the
-    Stiefel manifold, in coordinates centred near the unrestricted estimate (ours). The quasi-posterior is that of Chernozhukov and Hong (2003, Journal of
-    Econometrics 115, 293-346); the model is that of Anderson (1951, Annals of Mathematical
-    Statistics 22, 327-351) and Izenman (1975, Journal of Multivariate Analysis 5, 248-264).
+    Stiefel manifold, in coordinates centred near the unrestricted estimate (ours). The
+    quasi-posterior is that of Chernozhukov and Hong (2003, Journal of Econometrics 115, 293-346);
+    the model is that of Anderson (1951, Annals of Mathematical Statistics 22, 327-351) and Izenman
+    (1975, Journal of Multivariate Analysis 5, 248-264).
 
     Where C has a smaller rank than `rank`, the data say nothing about part of the space.
 
