@@ -20,4 +20,5 @@ class ReducedRankTarget(MatrixTarget):
         shape: NDArray[np.float64],
         rank: int,
         constant: float = 0.0,
+        power: float | None = None,
     ) -> None: ...

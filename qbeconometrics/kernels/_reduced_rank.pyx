@@ -19,6 +19,7 @@ cdef struct ReducedRank:
     int q
     int r
     double constant
+    double power
     const double* precision
     const double* linear
     const double* shape
@@ -36,7 +37,7 @@ cdef struct ReducedRank:
 cdef class ReducedRankTarget(MatrixTarget):
     """log f of an orthonormal B (q, r), where vec(A) given B is normal and integrated out:
 
-    log f = constant + b'Lambda^-1 b / 2 - log|Lambda| / 2 + m log|B'N B| / 2, where Lambda =
+    log f = constant + b'Lambda^-1 b / 2 - log|Lambda| / 2 + power log|B'N B| / 2, where Lambda =
     (I x B)'H (I x B) and b = (I x B)'c. Vectors go through A (m, r) and C = A B' (m, q) by rows.
 
     Its work space is its own: one object for each thread.
@@ -51,13 +52,15 @@ cdef class ReducedRankTarget(MatrixTarget):
         N, symmetric positive definite.
     rank : int
     constant : float
+    power : float, optional
+        m by default, which makes f depend on the column space of B alone.
     """
 
     cdef tuple arrays
     cdef double[::1] work
     cdef ReducedRank form
 
-    def __init__(self, precision, linear, shape, int rank, double constant=0.0):
+    def __init__(self, precision, linear, shape, int rank, double constant=0.0, power=None):
         H = np.array(precision, dtype=np.float64, order="C")
         c = np.array(linear, dtype=np.float64)
         N = np.array(shape, dtype=np.float64, order="C")
@@ -79,6 +82,7 @@ cdef class ReducedRankTarget(MatrixTarget):
             size * m * q + size * (size + 1) // 2 + 2 * size * size + 2 * size + q * rank
         )
         self.form.m, self.form.q, self.form.r, self.form.constant = m, q, rank, constant
+        self.form.power = m if power is None else power
         self.form.precision, self.form.linear = &h_view[0, 0], &c_view[0]
         self.form.shape = &n_view[0, 0]
         self.form.product = &self.work[0]
@@ -136,7 +140,7 @@ cdef void fill_precision(const ReducedRank* t, const double* B) noexcept nogil:
 cdef bint add_shape(
     const ReducedRank* t, const double* B, double* value, double* slope
 ) noexcept nogil:
-    """Add m log|B'N B| / 2 and its gradient m N B (B'N B)^-1; overwrites root and inverse."""
+    """Add power log|B'N B| / 2 and its gradient power N B (B'N B)^-1; overwrites root and inverse."""
     cdef int q = t.q, r = t.r, i, j, k, l
     cdef double total
     cdef double* row
@@ -153,13 +157,13 @@ cdef bint add_shape(
             for j in range(q):
                 total += B[j * r + k] * t.shaped[j * r + l]
             t.root[k * (k + 1) // 2 + l] = total
-    value[0] += 0.5 * t.m * packed_cholesky(t.root, r, t.column)
+    value[0] += 0.5 * t.power * packed_cholesky(t.root, r, t.column)
     for i in range(q):
         row = t.shaped + i * r
         solve_lower(t.root, r, row)
         solve_lower_transposed(t.root, r, row)
         for k in range(r):
-            slope[i * r + k] += t.m * row[k]
+            slope[i * r + k] += t.power * row[k]
     return isfinite(value[0])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from qbeconometrics.exceptions import (
     refuse_unknown_keywords,
 )
 from qbeconometrics.inputs.formula import RegressorRecipe, exog_for_prediction
+from qbeconometrics.inputs.formula_checks import as_frame
 from qbeconometrics.inputs.system_design import SystemDesign, check_system_design
 from qbeconometrics.inputs.system_formula import build_system
 from qbeconometrics.models.fit_options import check_learning_rate, whole_number
@@ -90,9 +92,10 @@ class QuasiBayesReducedRank(RankComparison, Model):  # type: ignore[misc]
 
     The moments are weighted by the inverse of S at the unrestricted least-squares estimate, which
     makes A and D given B exactly normal. They are integrated out: chains move B alone, on the
-    Stiefel manifold. The quasi-posterior is that of Chernozhukov and Hong (2003, Journal of
-    Econometrics 115, 293-346); the model is that of Anderson (1951, Annals of Mathematical
-    Statistics 22, 327-351) and Izenman (1975, Journal of Multivariate Analysis 5, 248-264).
+    Stiefel manifold, in coordinates centred near the unrestricted estimate (ours). The
+    quasi-posterior is that of Chernozhukov and Hong (2003, Journal of Econometrics 115, 293-346);
+    the model is that of Anderson (1951, Annals of Mathematical Statistics 22, 327-351) and Izenman
+    (1975, Journal of Multivariate Analysis 5, 248-264).
 
     Where C has a smaller rank than `rank`, the data say nothing about part of the space.
 
@@ -131,7 +134,7 @@ class QuasiBayesReducedRank(RankComparison, Model):  # type: ignore[misc]
     ):
         refuse_unknown_keywords(unknown, MODEL_KEYWORDS, "QuasiBayesReducedRank")
         design = check_system_design(endog, exog, controls, missing=missing)
-        self._prepare(design, rank, prior_scale, None)
+        self._prepare(design, rank, prior_scale)
 
     @classmethod
     def from_formula(
@@ -179,9 +182,13 @@ class QuasiBayesReducedRank(RankComparison, Model):  # type: ignore[misc]
         if not isinstance(eval_env, patsy.EvalEnvironment):
             eval_env = patsy.EvalEnvironment.capture(int(eval_env) + 1)
         blocks = build_system(formula, data, missing=missing, eval_env=eval_env)
-        design = check_system_design(blocks.endog, blocks.exog, blocks.controls)
+        design = replace(
+            check_system_design(blocks.endog, blocks.exog, blocks.controls),
+            kept=blocks.kept if blocks.n_dropped else None,
+            n_dropped=blocks.n_dropped,
+        )
         model = cls.__new__(cls)
-        model._prepare(design, rank, prior_scale, blocks.recipe, blocks.n_dropped)
+        model._prepare(design, rank, prior_scale, blocks.recipe, as_frame(data).copy(deep=False))
         return model
 
     def _prepare(
@@ -189,8 +196,8 @@ class QuasiBayesReducedRank(RankComparison, Model):  # type: ignore[misc]
         design: SystemDesign,
         rank: int,
         prior_scale: float,
-        recipe: RegressorRecipe | None,
-        n_dropped: int | None = None,
+        recipe: RegressorRecipe | None = None,
+        frame: pd.DataFrame | None = None,
     ) -> None:
         m, q = len(design.endog_names), len(design.exog_names)
         if q < 2:
@@ -213,10 +220,12 @@ class QuasiBayesReducedRank(RankComparison, Model):  # type: ignore[misc]
             raise OptionError(f"prior_scale={prior_scale!r} must be a positive number")
         super().__init__(design.endog, design.exog, missing="none", hasconst=False)
         self.design = design
+        # statsmodels' tools, such as summary_col, read the names here.
         self.data.xnames, self.data.ynames = self.exog_names, list(design.endog_names)
+        self.data.param_names = self.param_names
         self.k_constant = int(design.has_constant)
-        self.n_dropped = design.n_dropped if n_dropped is None else n_dropped
-        self._recipe = recipe
+        self.n_dropped = design.n_dropped
+        self._recipe, self._frame = recipe, frame
         self._system = scale_system(design.endog, design.exog, design.controls)
         if recipe is not None:
             self.formula = recipe.formula
@@ -230,6 +239,13 @@ class QuasiBayesReducedRank(RankComparison, Model):  # type: ignore[misc]
     def exog_names(self) -> list[str]:
         """Names of the controls and, after them, of the regressors."""
         return [*self.design.control_names, *self.design.exog_names]
+
+    @property
+    def param_names(self) -> list[str]:
+        """Names of the coefficients, such as "y1:x1", outcome by outcome."""
+        return [
+            f"{outcome}:{name}" for outcome in self.design.endog_names for name in self.exog_names
+        ]
 
     def fit(
         self,
@@ -263,7 +279,7 @@ class QuasiBayesReducedRank(RankComparison, Model):  # type: ignore[misc]
         cov_type : {"HC0", "HC1", "nonrobust", "HAC", "cluster"}
             How S, the covariance of the moments, is estimated.
         cov_kwds : dict, optional
-            As in ``QuasiBayesIV.fit``; groups are an array or Series, one a row.
+            As in ``QuasiBayesIV.fit``.
         learning_rate : float
             Factor on the log quasi-likelihood.
         parameterization : {"polar", "householder", "givens", "cayley"}
@@ -298,7 +314,7 @@ class QuasiBayesReducedRank(RankComparison, Model):  # type: ignore[misc]
         )
         rule = parse_covariance(cov_type, cov_kwds)
         rate = check_learning_rate(learning_rate)
-        weighted = weighted_system(self.design, self._system, rule, rate)
+        weighted = weighted_system(self.design, self._system, rule, rate, self._frame)
         law = reduced_rank_law(weighted.fit, self.rank, self.prior_scale)
         drawn = draw_reduced_rank(law, weighted.controls, options, rng)
         results = reduced_rank_results(

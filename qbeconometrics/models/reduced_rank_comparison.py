@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,14 +16,16 @@ from qbeconometrics.inputs.system_design import SystemDesign
 from qbeconometrics.models.fit_options import check_learning_rate
 from qbeconometrics.models.reduced_rank_fit import (
     SpaceOptions,
+    log_densities,
     reduced_rank_law,
     sample_spaces,
     space_options,
     weighted_system,
 )
+from qbeconometrics.models.space_proposal import fitted_proposal
 from qbeconometrics.moments.covariance import parse_covariance
 from qbeconometrics.moments.system import ScaledSystem
-from qbeconometrics.posterior.reduced_rank import MomentFit, ReducedRankLaw
+from qbeconometrics.posterior.reduced_rank import MomentFit
 from qbeconometrics.sampling.options import whole_number
 from qbeconometrics.sampling.seeds import spawn_seeds
 
@@ -45,57 +46,6 @@ RANK_KEYWORDS = (
     "sampler_kwds",
     "progressbar",
 )
-
-# Share of the proposals that is uniform, which bounds the ratio of densities.
-UNIFORM_SHARE = 0.1
-MOST_STEPS, TOLERANCE = 500, 1e-8
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class SpaceProposal:
-    """Mixture of uniform spaces and the matrix angular central Gaussian law.
-
-    The latter is that of X (X'X)^(-1/2), the columns of X independent normal with covariance
-    `covariance` (q, q): Chikuse (1990, Journal of Multivariate Analysis 33, 265-274).
-    """
-
-    covariance: FloatArray
-
-    def draw(self, n: int, rank: int, rng: np.random.Generator) -> FloatArray:
-        """Return orthonormal matrices (n, q, r)."""
-        q = len(self.covariance)
-        X = rng.standard_normal((n, q, rank))
-        narrow = rng.uniform(size=n) >= UNIFORM_SHARE
-        X[narrow] = np.linalg.cholesky(self.covariance) @ X[narrow]
-        U, _, Vt = np.linalg.svd(X, full_matrices=False)
-        return np.ascontiguousarray(U @ Vt)
-
-    def log_density(self, B: FloatArray) -> FloatArray:
-        """Return the log density by the uniform law at B (..., q, r)."""
-        q, rank = B.shape[-2:]
-        inner = B.swapaxes(-1, -2) @ np.linalg.solve(self.covariance, B)
-        narrow = -0.5 * rank * np.linalg.slogdet(self.covariance)[1]
-        narrow = narrow - 0.5 * q * np.linalg.slogdet(inner)[1]
-        return np.asarray(
-            np.logaddexp(np.log(UNIFORM_SHARE), np.log1p(-UNIFORM_SHARE) + narrow),
-            dtype=np.float64,
-        )
-
-
-def fitted_proposal(spaces: FloatArray) -> SpaceProposal:
-    """Fit the proposal to spaces (n, q, r) by the fixed point of its likelihood equation."""
-    q = spaces.shape[1]
-    covariance = np.eye(q)
-    for _ in range(MOST_STEPS):
-        inner = spaces.swapaxes(1, 2) @ np.linalg.solve(covariance, spaces)
-        found = np.einsum("nik,nkj->ij", spaces @ np.linalg.inv(inner), spaces.swapaxes(1, 2))
-        found *= q / np.trace(found)
-        moved = float(np.abs(found - covariance).max())
-        covariance = 0.5 * (found + found.T)
-        if moved < TOLERANCE:
-            break
-    # Draws that are all but the same would leave nothing to invert.
-    return SpaceProposal(covariance + 1e-10 * np.eye(q))
 
 
 def log_quasi_marginal(
@@ -124,16 +74,9 @@ def log_quasi_marginal(
     drawn = spaces[:, half:]
     proposed = proposal.draw(proposals, rank, np.random.default_rng(for_proposals))
     of_proposals, of_draws = (
-        _log_densities(law, B) - proposal.log_density(B) for B in (proposed, drawn)
+        log_densities(law, B) - proposal.log_density(B) for B in (proposed, drawn)
     )
     return bridge_sampling(of_proposals, of_draws.ravel(), float(bulk_ess(of_draws)))
-
-
-def _log_densities(law: ReducedRankLaw, B: FloatArray) -> FloatArray:
-    target = law.target()
-    flat = np.ascontiguousarray(B.reshape(-1, *B.shape[-2:]))
-    values = [target.log_density_and_gradient(one)[0] for one in flat]
-    return np.array(values).reshape(B.shape[:-2])
 
 
 def check_ranks(ranks: Any, most: int) -> list[int]:
@@ -179,6 +122,7 @@ class RankComparison:
     design: SystemDesign
     prior_scale: float
     _system: ScaledSystem
+    _frame: pd.DataFrame | None
 
     def compare_ranks(
         self,
@@ -256,7 +200,7 @@ class RankComparison:
         proposals = whole_number(proposals, "proposals", minimum=100)
         rule = parse_covariance(cov_type, cov_kwds)
         rate = check_learning_rate(learning_rate)
-        fit = weighted_system(self.design, self._system, rule, rate).fit
+        fit = weighted_system(self.design, self._system, rule, rate, self._frame).fit
         # A rank has the same seed whatever the others are.
         seeds = spawn_seeds(rng, most + 1)
         found = [

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from qbeconometrics.exceptions import (
@@ -19,6 +20,7 @@ from qbeconometrics.exceptions import (
 )
 from qbeconometrics.inputs.system_design import SystemDesign
 from qbeconometrics.models.row_weights import Dependence, RowsOfModel, resolve_dependence
+from qbeconometrics.models.space_proposal import column_spaces, fitted_proposal
 from qbeconometrics.moments.covariance import CovarianceRule
 from qbeconometrics.moments.row_covariance import row_covariance
 from qbeconometrics.moments.system import ScaledSystem
@@ -43,6 +45,10 @@ SAMPLER_KEYWORDS = ("target_accept", "max_depth", "metric")
 SMALLEST_EIGENVALUE = 1e-11
 # Degrees of freedom beyond q, which keep coordinates away from where B turns at once.
 MORE_DF = 18
+# Draws of the unrestricted coefficients that coordinates are centred by.
+CENTRE_DRAWS = 1_000
+# Centred by a law so much wider, spaces stay away from where the density drops to nothing.
+WIDER = 5.0
 # Starts near the estimate are this many standard deviations wide.
 START_WIDTH = 2.0
 
@@ -115,9 +121,15 @@ class ReducedRankSample:
 
 
 def weighted_system(
-    design: SystemDesign, system: ScaledSystem, rule: CovarianceRule, learning_rate: float
+    design: SystemDesign,
+    system: ScaledSystem,
+    rule: CovarianceRule,
+    learning_rate: float,
+    frame: pd.DataFrame | None = None,
 ) -> SystemFit:
     """Weigh the moments by the inverse of S at the unrestricted estimate.
+
+    `frame` is the data of a formula, in which groups may be a column.
 
     Raises
     ------
@@ -135,7 +147,7 @@ def weighted_system(
             "covariance would be singular. Use more data, fewer outcomes or regressors, or "
             "cov_type='nonrobust'."
         )
-    dependence = _dependence(design, rule, moments)
+    dependence = _dependence(design, rule, moments, frame)
     covariance = row_covariance(
         rule,
         n=n,
@@ -159,7 +171,7 @@ def weighted_system(
 
 
 def _dependence(
-    design: SystemDesign, rule: CovarianceRule, moments: FloatArray
+    design: SystemDesign, rule: CovarianceRule, moments: FloatArray, frame: pd.DataFrame | None
 ) -> Dependence | None:
     if not rule.is_dependent:
         return None
@@ -170,6 +182,7 @@ def _dependence(
         size,
         labels=design.row_labels,
         kept=design.kept,
+        frame=frame,
         first_step="least-squares",
         what_moments="moments, one for each outcome and regressor",
         what_fewer="outcomes or regressors",
@@ -257,11 +270,12 @@ def sample_spaces(
     sample : DensitySample
         Of their coordinates.
     """
-    first, *rest = spawn_seeds(rng, options.chains + 1)
+    first, second, *rest = spawn_seeds(rng, options.chains + 2)
+    root = _centre(law, np.random.default_rng(second))
     chart = _chart(options.parameterization, law)
-    starts = _starts(law, chart, options.parameterization, rest)
+    starts = _starts(law, root, chart, options.parameterization, rest)
     sample = sample_density(
-        [chart.density(law.target()) for _ in rest],
+        [chart.density(law.centered_target(root)) for _ in rest],
         options.draws,
         options.tune,
         options.chains,
@@ -271,7 +285,8 @@ def sample_spaces(
         progressbar=options.progressbar,
         **options.sampler_kwds,
     )
-    spaces = np.stack([chart.to_matrix(x) for x in sample.draws.reshape(-1, chart.size)])
+    drawn = np.stack([chart.to_matrix(x) for x in sample.draws.reshape(-1, chart.size)])
+    spaces = column_spaces(root @ drawn)
     return spaces.reshape(*sample.draws.shape[:2], law.shape[1], law.rank), sample
 
 
@@ -292,7 +307,7 @@ def draw_reduced_rank(
     m, q = law.shape
     C = loadings @ spaces.swapaxes(-1, -2)
     others = controls.draw(C.reshape(-1, m * q), generator)
-    best = _best_space(law, spaces.reshape(-1, q, law.rank), sample)
+    best = spaces.reshape(-1, q, law.rank)[int(np.argmax(log_densities(law, spaces)))]
     at_best = law.loadings_given(best)[0] @ best.T
     return ReducedRankSample(
         spaces,
@@ -307,11 +322,29 @@ def draw_reduced_rank(
 def _chart(parameterization: str, law: ReducedRankLaw) -> Chart:
     name = check_choice(parameterization, PARAMETERIZATIONS, "parameterization")
     q, r = law.shape[1], law.rank
-    if name == "cayley":
-        return Cayley(q, r, center=_row_space(law.fit.estimate, r))
     if name == "givens":
         return Givens(q, r)
+    if name == "cayley":
+        return Cayley(q, r)
     return {"polar": Polar, "householder": Householder}[name](q, r, df=q + MORE_DF)
+
+
+def _centre(law: ReducedRankLaw, rng: np.random.Generator) -> FloatArray:
+    """Root of the covariance of the central Gaussian law near that of the row space.
+
+    It is fitted to row spaces of draws of the unrestricted C.
+    """
+    q = law.shape[1]
+    if law.rank == q:
+        return np.eye(q)
+    estimate, root = law.fit.estimate, np.linalg.cholesky(law.fit.precision)
+    normal = rng.standard_normal((estimate.size, CENTRE_DRAWS))
+    drawn = estimate + np.linalg.solve(root.T, normal).T.reshape(-1, *estimate.shape)
+    spaces = np.linalg.svd(drawn, full_matrices=False)[2][:, : law.rank].swapaxes(1, 2)
+    values, vectors = np.linalg.eigh(fitted_proposal(spaces).covariance)
+    across = q - law.rank
+    values[:across] = np.minimum(WIDER**2 * values[:across], values[across])
+    return np.asarray(vectors * np.sqrt(values) @ vectors.T)
 
 
 def _row_space(C: FloatArray, rank: int) -> FloatArray:
@@ -321,6 +354,7 @@ def _row_space(C: FloatArray, rank: int) -> FloatArray:
 
 def _starts(
     law: ReducedRankLaw,
+    centre: FloatArray,
     chart: Chart,
     parameterization: str,
     seeds: Sequence[np.random.SeedSequence],
@@ -328,7 +362,7 @@ def _starts(
     """Every other chain near the estimate, the others anywhere."""
     root = np.linalg.cholesky(law.fit.precision)
     estimate = law.fit.estimate
-    centre = _row_space(estimate, law.rank)
+    first = np.eye(law.shape[1], law.rank)
     starts = []
     for chain, seed in enumerate(seeds):
         rng = np.random.default_rng(seed)
@@ -337,18 +371,18 @@ def _starts(
         else:
             shift = np.linalg.solve(root.T, rng.standard_normal(estimate.size))
             B = _row_space(estimate + START_WIDTH * shift.reshape(estimate.shape), law.rank)
+        Z = column_spaces(np.asarray(np.linalg.solve(centre, B), dtype=np.float64))
         # Of all matrices of a space, one that every chart reaches.
-        B = B if parameterization == "polar" else procrustes(B, centre)
-        starts.append(chart.from_matrix(B))
+        starts.append(chart.from_matrix(Z if parameterization == "polar" else procrustes(Z, first)))
     return np.array(starts)
 
 
-def _best_space(law: ReducedRankLaw, spaces: FloatArray, sample: DensitySample) -> FloatArray:
-    """Row space of the highest density among the draws whose coordinates had a high one."""
+def log_densities(law: ReducedRankLaw, spaces: FloatArray) -> FloatArray:
+    """Log density of each row space (..., q, r)."""
     target = law.target()
-    order = np.argsort(sample.statistics["log_density"].ravel())[::-1][:200]
-    values = [target.log_density_and_gradient(spaces[place])[0] for place in order]
-    return spaces[order[int(np.argmax(values))]]
+    flat = np.ascontiguousarray(spaces.reshape(-1, *spaces.shape[-2:]))
+    values = [target.log_density_and_gradient(B)[0] for B in flat]
+    return np.array(values).reshape(spaces.shape[:-2])
 
 
 def _statistics(sample: DensitySample, seconds: float) -> dict[str, Any]:

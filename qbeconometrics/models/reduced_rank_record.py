@@ -34,9 +34,7 @@ def reduced_rank_results(
     """Put draws into the units of the data, and join them with names and sentences."""
     design, system = model.design, model._system
     C = drawn.loadings @ drawn.spaces.swapaxes(-1, -2)
-    names = tuple(
-        f"{outcome}:{name}" for outcome in design.endog_names for name in model.exog_names
-    )
+    names = tuple(model.param_names)
     params = _in_order(*system.in_units(C, drawn.controls))
     params.flags.writeable = False
     if drawn.interrupted:

@@ -203,13 +203,47 @@ class ReducedRankLaw:
         >>> round(target.log_density_and_gradient(np.array([[0.8], [0.6]]))[0], 2)
         -4.91
         """
-        log_determinant = np.linalg.slogdet(self.prior_precision)[1]
         return ReducedRankTarget(
-            self._total_precision(),
-            self._linear(),
-            self.prior_shape,
+            self._total_precision(), self._linear(), self.prior_shape, self.rank, self._constant()
+        )
+
+    def centered_target(self, root: FloatArray) -> ReducedRankTarget:
+        """Return the log density of Z, orthonormal (q, r), where B spans root Z.
+
+        Uniform Z are B of the matrix angular central Gaussian law with covariance root root'
+        (Chikuse 1990, Journal of Multivariate Analysis 33, 265-274): near the law of B, this
+        density is nearly flat. It is normalised as that of `target`.
+
+        Parameters
+        ----------
+        root : ndarray, shape (q, q)
+            Not singular.
+
+        Raises
+        ------
+        NumericalError
+            If the prior's shape is not the identity.
+
+        Examples
+        --------
+        >>> fit = MomentFit(np.array([[1.0, 0.5]]), 100.0 * np.eye(2))
+        >>> law = ReducedRankLaw(fit, 1, np.eye(1), np.eye(2))
+        >>> target, Z = law.centered_target(2.0 * np.eye(2)), np.array([[0.8], [0.6]])
+        >>> round(target.log_density_and_gradient(Z)[0], 2)
+        -4.91
+        """
+        m, q = self.shape
+        if not np.array_equal(self.prior_shape, np.eye(q)):
+            raise NumericalError("centred coordinates need the identity as the prior's shape")
+        spread = np.kron(np.eye(m), root)
+        total = spread.T @ self._total_precision() @ spread
+        return ReducedRankTarget(
+            0.5 * (total + total.T),
+            spread.T @ self._linear(),
+            root.T @ root,
             self.rank,
-            self.log_density_of_zero + 0.5 * self.rank * float(log_determinant),
+            self._constant() + 0.5 * self.rank * float(np.linalg.slogdet(root @ root.T)[1]),
+            m - q,
         )
 
     def loadings_given(self, B: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -262,6 +296,10 @@ class ReducedRankLaw:
             normal = rng.standard_normal((len(mean), m * r, 1))
             drawn[block] = mean + _solve(upper, normal).reshape(mean.shape)
         return drawn.reshape(*B.shape[:-2], m, r)
+
+    def _constant(self) -> float:
+        log_determinant = float(np.linalg.slogdet(self.prior_precision)[1])
+        return self.log_density_of_zero + 0.5 * self.rank * log_determinant
 
     def _total_precision(self) -> FloatArray:
         return self.fit.precision + np.kron(self.prior_precision, self.prior_shape)

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from statsmodels.iolib.summary2 import summary_col
 
 import qbeconometrics as qb
 from qbeconometrics.exceptions import (
@@ -70,6 +71,12 @@ def test_names_and_shapes(res, frame):
     assert res.draws.shape == (2, 1_000, 15)
     assert (res.df_model, res.df_resid) == (5.0 + 3.0, N - 5.0)
     assert np.linalg.matrix_rank(res.draws[0, 0].reshape(3, 5)[:, 2:], tol=1e-10) == 1
+
+
+def test_beside_other_results_in_statsmodels_tables(res):
+    table = summary_col([res]).as_text()
+    assert "c:x3" in table
+    assert len(res.to_frame()) == 2_000
 
 
 def test_factors_multiply_to_the_coefficients(res):
@@ -194,6 +201,20 @@ def test_covariances(frame, options, label):
     scale = np.kron(1.0 / sy, sx)
     np.testing.assert_allclose(found, covariance * np.outer(scale, scale), rtol=1e-8)
     assert model.fit(**SHORT, **options).record.cov_type == label
+
+
+def test_groups_are_matched_to_the_rows_that_are_kept(frame):
+    """A column by name, or values for all rows, in which a row was dropped."""
+    holes = frame.copy()
+    holes.loc[7, "x1"] = np.nan
+    options = {**SHORT, "draws": 50, "tune": 50, "cov_type": "cluster"}
+    by_name, by_value = (
+        from_formula(holes, "a + b ~ x1 + x2").fit(**options, cov_kwds={"groups": groups})
+        for groups in ("state", holes["state"].to_numpy())
+    )
+    np.testing.assert_array_equal(by_name.draws, by_value.draws)
+    assert (by_name.nobs, by_name.model.n_dropped) == (N - 1, 1)
+    assert by_name.record.cov_kwds["groups"] == "state"
 
 
 def test_learning_rate_multiplies_the_precision(frame):

@@ -55,6 +55,24 @@ def test_density_is_normalised(m, q, rank):
 
 
 @pytest.mark.parametrize(("m", "q", "rank"), SHAPES)
+def test_centred_density_is_that_of_the_space_by_another_law(m, q, rank):
+    law, rng = random_law(m, q, rank), np.random.default_rng(8)
+    law = ReducedRankLaw(law.fit, rank, law.prior_precision, np.eye(q))
+    root = rng.standard_normal((q, q))
+    target, centred = law.target(), law.centered_target(root)
+    sigma = root @ root.T
+    for _ in range(3):
+        Z = orthonormal(q, rank, rng)
+        B = np.linalg.qr(root @ Z)[0]
+        by_uniform = -0.5 * rank * np.linalg.slogdet(sigma)[1]
+        by_uniform -= 0.5 * q * np.linalg.slogdet(B.T @ np.linalg.solve(sigma, B))[1]
+        expected = target.log_density_and_gradient(np.ascontiguousarray(B))[0] - by_uniform
+        assert centred.log_density_and_gradient(Z)[0] == pytest.approx(expected, rel=1e-9)
+    with pytest.raises(NumericalError, match="identity"):
+        random_law(m, q, rank).centered_target(root)
+
+
+@pytest.mark.parametrize(("m", "q", "rank"), SHAPES)
 def test_loadings_given_the_space(m, q, rank):
     law, rng = random_law(m, q, rank), np.random.default_rng(2)
     spaces = np.stack([orthonormal(q, rank, rng) for _ in range(3)])

@@ -11,7 +11,7 @@ from qbeconometrics.kernels.reference.stiefel_density import MatrixTarget
 class ReducedRankTarget(MatrixTarget):
     """log f of an orthonormal B (q, r), where vec(A) given B is normal and integrated out.
 
-    log f = constant + b'Lambda^-1 b / 2 - log|Lambda| / 2 + m log|B'N B| / 2, where Lambda =
+    log f = constant + b'Lambda^-1 b / 2 - log|Lambda| / 2 + power log|B'N B| / 2, where Lambda =
     (I x B)'H (I x B) and b = (I x B)'c. Vectors go through A (m, r) and C = A B' (m, q) by rows.
 
     Parameters
@@ -24,6 +24,8 @@ class ReducedRankTarget(MatrixTarget):
         N, symmetric positive definite.
     rank : int
     constant : float
+    power : float, optional
+        m by default, which makes f depend on the column space of B alone.
 
     Examples
     --------
@@ -39,6 +41,7 @@ class ReducedRankTarget(MatrixTarget):
         shape: FloatArray,
         rank: int,
         constant: float = 0.0,
+        power: float | None = None,
     ) -> None:
         H, c, N = (np.array(values, dtype=np.float64) for values in (precision, linear, shape))
         if N.ndim != 2 or N.shape[0] != N.shape[1] or N.shape[0] < 2:
@@ -51,6 +54,7 @@ class ReducedRankTarget(MatrixTarget):
             raise ValueError(f"rank must be from 1 to {len(N)}")
         self.p, self.k, self._m = len(N), rank, len(c) // len(N)
         self._precision, self._linear, self._shape, self._constant = H, c, N, constant
+        self._power = self._m if power is None else power
 
     def _evaluate(self, Q: FloatArray) -> tuple[float, FloatArray]:
         m, q, r = self._m, self.p, self.k
@@ -64,9 +68,9 @@ class ReducedRankTarget(MatrixTarget):
             return np.nan, np.full(Q.shape, np.nan)
         b = spread.T @ self._linear
         a = np.linalg.solve(lam, b)
-        value = self._constant + 0.5 * b @ a - log_roots[0].sum() + m * log_roots[1].sum()
+        value = self._constant + 0.5 * b @ a - log_roots[0].sum() + self._power * log_roots[1].sum()
         weight = (np.linalg.inv(lam) + np.outer(a, a)).reshape(m * r, m, r)
         slope = self._linear.reshape(m, q).T @ a.reshape(m, r)
         slope -= np.einsum("ciq,cik->qk", product.reshape(m * r, m, q), weight)
-        slope += m * np.linalg.solve(inner, shaped.T).T
+        slope += self._power * np.linalg.solve(inner, shaped.T).T
         return float(value), slope
