@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import time
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from qbeconometrics.exceptions import InterruptedWarning, OptionError, refuse_unknown_keywords
+from qbeconometrics.exceptions import OptionError, refuse_unknown_keywords
 from qbeconometrics.inputs.adjacency import read_adjacency
 from qbeconometrics.models.network_recording import network_records
+from qbeconometrics.models.sampled_laws import LawOptions, sample_law
 from qbeconometrics.results.network_results import NetworkResults
-from qbeconometrics.sampling.nuts import sample_density
 from qbeconometrics.sampling.options import whole_number
-from qbeconometrics.sampling.seeds import spawn_seeds
 from qbeconometrics.stiefel.eigenmodel import Eigenmodel
 
 MODEL_KEYWORDS = ("adjacency", "rank", "names")
@@ -146,34 +143,10 @@ class NetworkEigenmodel:
         ConvergenceWarning, NumericalWarning, InterruptedWarning
         """
         refuse_unknown_keywords(unknown, FIT_KEYWORDS, "fit")
-        chart = self._law.chart(parameterization)
-        chains = whole_number(chains, "chains", minimum=1)
-        began = time.perf_counter()
-        *seeds, of_chains = spawn_seeds(rng, chains + 1)
-        starts = [self._law.start(chart, np.random.default_rng(seed)) for seed in seeds]
-        sample = sample_density(
-            [self._law.density(chart) for _ in range(chains)],
-            draws,
-            tune,
-            chains,
-            of_chains,
-            starts,
-            target_accept=target_accept,
-            max_depth=max_depth,
-            cores=cores,
-            progressbar=progressbar,
+        options = LawOptions(
+            draws, tune, chains, cores, parameterization, target_accept, max_depth, progressbar
         )
-        if sample.interrupted:
-            warnings.warn(
-                f"interrupted: kept {sample.draws.shape[1]} of {draws} draws a chain",
-                InterruptedWarning,
-                stacklevel=2,
-            )
-        seconds = time.perf_counter() - began
-        settings = {"target_accept": float(target_accept), "max_depth": int(max_depth)}
-        record, network = network_records(
-            self, chart, sample, parameterization, settings, draws, tune, seconds
-        )
-        results = NetworkResults(self, record, network)
+        chart, sample, seconds = sample_law(self._law, options, rng)
+        results = NetworkResults(self, *network_records(self, chart, sample, options, seconds))
         results.warn_if_unreliable()
         return results

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-import warnings
 from typing import Any
 
 import numpy as np
@@ -11,7 +9,6 @@ from numpy.typing import ArrayLike
 
 from qbeconometrics.exceptions import (
     InputError,
-    InterruptedWarning,
     OptionError,
     check_choice,
     refuse_unknown_keywords,
@@ -25,10 +22,9 @@ from qbeconometrics.inputs.missing_rows import (
     refuse_no_rows_left,
 )
 from qbeconometrics.models.component_recording import component_records
+from qbeconometrics.models.sampled_laws import LawOptions, sample_law
 from qbeconometrics.results.component_results import ComponentResults
-from qbeconometrics.sampling.nuts import sample_density
 from qbeconometrics.sampling.options import whole_number
-from qbeconometrics.sampling.seeds import spawn_seeds
 from qbeconometrics.stiefel.components import PrincipalComponents
 
 MODEL_KEYWORDS = ("endog", "n_components", "prior_scale", "missing")
@@ -180,38 +176,11 @@ class ProbabilisticPCA:
         ConvergenceWarning, NumericalWarning, InterruptedWarning
         """
         refuse_unknown_keywords(unknown, FIT_KEYWORDS, "fit")
-        chart = self._law.chart(parameterization)
-        chains = whole_number(chains, "chains", minimum=1)
-        began = time.perf_counter()
-        *seeds, of_chains = spawn_seeds(rng, chains + 1)
-        starts = [self._law.start(chart, np.random.default_rng(seed)) for seed in seeds]
-        sample = sample_density(
-            [self._law.density(chart) for _ in range(chains)],
-            draws,
-            tune,
-            chains,
-            of_chains,
-            starts,
-            target_accept=target_accept,
-            max_depth=max_depth,
-            cores=cores,
-            progressbar=progressbar,
+        options = LawOptions(
+            draws, tune, chains, cores, parameterization, target_accept, max_depth, progressbar
         )
-        if sample.interrupted:
-            warnings.warn(
-                f"interrupted: kept {sample.draws.shape[1]} of {draws} draws a chain",
-                InterruptedWarning,
-                stacklevel=2,
-            )
-        settings = {
-            "parameterization": parameterization,
-            "target_accept": float(target_accept),
-            "max_depth": int(max_depth),
-            "seconds": time.perf_counter() - began,
-        }
-        results = ComponentResults(
-            self, *component_records(self, chart, sample, settings, draws, tune)
-        )
+        chart, sample, seconds = sample_law(self._law, options, rng)
+        results = ComponentResults(self, *component_records(self, chart, sample, options, seconds))
         results.warn_if_unreliable()
         return results
 

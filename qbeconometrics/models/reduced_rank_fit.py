@@ -34,17 +34,15 @@ from qbeconometrics.posterior.reduced_rank import (
 from qbeconometrics.sampling.nuts import DensitySample, sample_density
 from qbeconometrics.sampling.options import whole_number
 from qbeconometrics.sampling.seeds import spawn_seeds
-from qbeconometrics.stiefel import Cayley, Chart, Givens, Householder, Polar, rand
+from qbeconometrics.stiefel import Chart, rand
+from qbeconometrics.stiefel.chart_names import PARAMETERIZATIONS, chart_around
 from qbeconometrics.stiefel.subspaces import procrustes
 
 FloatArray = NDArray[np.float64]
 
-PARAMETERIZATIONS = ("polar", "householder", "givens", "cayley")
 SAMPLER_KEYWORDS = ("target_accept", "max_depth", "metric")
 # Below this smallest eigenvalue of its correlations, S cannot be inverted to any use.
 SMALLEST_EIGENVALUE = 1e-11
-# Degrees of freedom beyond q, which keep coordinates away from where B turns at once.
-MORE_DF = 18
 # Draws of the unrestricted coefficients that coordinates are centred by.
 CENTRE_DRAWS = 1_000
 # Centred by a law so much wider, spaces stay away from where the density drops to nothing.
@@ -272,7 +270,7 @@ def sample_spaces(
     """
     first, second, *rest = spawn_seeds(rng, options.chains + 2)
     root = _centre(law, np.random.default_rng(second))
-    chart = _chart(options.parameterization, law)
+    chart = chart_around(options.parameterization, np.eye(law.shape[1], law.rank))
     starts = _starts(law, root, chart, options.parameterization, rest)
     sample = sample_density(
         [chart.density(law.centered_target(root)) for _ in rest],
@@ -317,16 +315,6 @@ def draw_reduced_rank(
         _statistics(sample, time.perf_counter() - began),
         sample.interrupted,
     )
-
-
-def _chart(parameterization: str, law: ReducedRankLaw) -> Chart:
-    name = check_choice(parameterization, PARAMETERIZATIONS, "parameterization")
-    q, r = law.shape[1], law.rank
-    if name == "givens":
-        return Givens(q, r)
-    if name == "cayley":
-        return Cayley(q, r)
-    return {"polar": Polar, "householder": Householder}[name](q, r, df=q + MORE_DF)
 
 
 def _centre(law: ReducedRankLaw, rng: np.random.Generator) -> FloatArray:
