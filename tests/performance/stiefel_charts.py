@@ -42,6 +42,7 @@ CHARTS = {
     "Givens": stiefel.Givens,
 }
 CONCENTRATION = 20.0
+NETWORK = {"p": 90, "eigenvalues": (60.0, 40.0, -45.0), "intercept": -1.8}
 
 
 class MatrixProblem:
@@ -70,8 +71,8 @@ class NetworkProblem:
     """The eigenmodel of a simulated network."""
 
     def __init__(self):
-        links = simulate.network().to_numpy() == 1
-        self.model = Eigenmodel(links, 3, np.sqrt(len(links)), 10.0)
+        links = simulate.network(**NETWORK).to_numpy() == 1
+        self.model = Eigenmodel(links, len(NETWORK["eigenvalues"]), np.sqrt(len(links)), 10.0)
 
     def sample(self, name, draws, seed):
         chart = self.model.chart(name.lower())
@@ -113,7 +114,7 @@ def problems():
         "cointegration, GDP, consumption, investment (4, 1)": lambda: MatrixProblem(
             centred.target(), law.size, 1, True
         ),
-        "network eigenmodel (270, 3)": NetworkProblem,
+        "network eigenmodel (90, 3)": NetworkProblem,
     }
 
 
