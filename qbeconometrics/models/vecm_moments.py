@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import scipy.linalg
 from numpy.typing import NDArray
 
 from qbeconometrics.exceptions import InputError, NumericalError, OptionError
@@ -21,6 +20,7 @@ from qbeconometrics.kernels._cointegration import DeterminantRatioTarget, SumOfT
 from qbeconometrics.models.row_weights import Dependence, RowsOfModel, resolve_dependence
 from qbeconometrics.moments.covariance import CovarianceRule, parse_covariance
 from qbeconometrics.moments.row_covariance import row_covariance
+from qbeconometrics.moments.triangular import solve_upper
 from qbeconometrics.posterior.centered_spaces import CenteredSpaces
 from qbeconometrics.posterior.cointegration import CointegrationLaw
 from qbeconometrics.posterior.cointegration_draws import ErrorCorrectionDraws
@@ -184,7 +184,7 @@ class MomentForm:
         eye = np.broadcast_to(np.eye(law.series), (len(C), law.series, law.series))
         combined = np.concatenate([eye, -C, -D], axis=2)
         sigma = combined @ (rows.T @ rows / nobs) @ combined.swapaxes(1, 2)
-        inverse = scipy.linalg.solve_triangular(law.short_run_root, np.eye(law.regressors))
+        inverse = solve_upper(law.short_run_root, np.eye(law.regressors))
         # w = basis R / sqrt(T), and levels hold K'w of the short-run terms.
         short_run = np.sqrt(nobs) * D @ inverse.T - C @ A.T @ law.short_run_levels.T
         scale = law.scale[:, None]

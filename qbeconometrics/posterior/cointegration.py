@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import multigammaln
 
 from qbeconometrics.inputs.cointegration_design import CointegrationDesign
+from qbeconometrics.moments.triangular import solve_upper
 
 FloatArray = NDArray[np.float64]
 
@@ -148,8 +149,8 @@ def cointegration_law(design: CointegrationDesign, prior_observations: float) ->
         regressors=q,
         log_constant=_log_constant(m, nobs - q, prior_observations, outcome, short_root, scale),
         short_run_root=short_root,
-        short_run_changes=scipy.linalg.solve_triangular(short_root, loadings[0]),
-        short_run_levels=scipy.linalg.solve_triangular(short_root, loadings[1]),
+        short_run_changes=solve_upper(short_root, loadings[0]),
+        short_run_levels=solve_upper(short_root, loadings[1]),
     )
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.linalg
 from numpy.typing import NDArray
 
+from qbeconometrics.moments.triangular import solve_upper
 from qbeconometrics.posterior.cointegration import CointegrationLaw
 
 FloatArray = NDArray[np.float64]
@@ -58,7 +58,7 @@ def draw_coefficients(
     noise = rng.standard_normal((*lead, r, m)) @ root.swapaxes(-1, -2)
     loadings = _solved(precision.swapaxes(-1, -2), half + noise)
     noise = rng.standard_normal((*lead, q, m)) @ root.swapaxes(-1, -2)
-    shift = scipy.linalg.solve_triangular(law.short_run_root, np.eye(q)) @ noise
+    shift = solve_upper(law.short_run_root, np.eye(q)) @ noise
     return _in_units(law, b, loadings, shift, root @ root.swapaxes(-1, -2))
 
 

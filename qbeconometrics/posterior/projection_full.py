@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 
+from qbeconometrics.moments.triangular import solve_upper
 from qbeconometrics.posterior.projection_law import NormalLaw, PathLayout
 
 FloatArray = NDArray[np.float64]
@@ -37,12 +38,12 @@ class ControlsLaw:
         """Draw one set of coefficients (N, q) for each row of `responses` (N, k)."""
         normals = rng.standard_normal((len(responses), len(self.mean)))
         right = normals - (responses - self.centre) @ self.tilt.T
-        return self.mean + np.asarray(solve_triangular(self.root, right.T)).T
+        return self.mean + solve_upper(self.root, right.T).T
 
     def conditional_mean(self, responses: FloatArray) -> FloatArray:
         """Return the mean (q,) given responses (k,)."""
         shift = self.tilt @ (responses - self.centre)
-        return self.mean - np.asarray(solve_triangular(self.root, shift))
+        return self.mean - solve_upper(self.root, shift)
 
     def moments_given(self, law: NormalLaw) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Return mean (q,), covariance (q, q) and covariance with b (q, k) if b follows `law`."""
