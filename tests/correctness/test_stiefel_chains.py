@@ -234,3 +234,20 @@ def test_signs_that_switch_fail():
     right = sample_density(density, 2_500, 250, 4, 2, starts, **options)
     values, expected = of_two_columns(np.apply_along_axis(chart.to_matrix, 2, right.draws), 1)
     assert agrees(values, expected), errors(values, expected)
+
+
+def divergences_in_the_plane(chart):
+    """Of a direction with a standard deviation of 1 / sqrt(2000), known up to its sign."""
+    target = qb.stiefel.bingham(np.diag([1000.0, 0.0]), 1)
+    start = chart.from_matrix(np.eye(2, 1))
+    sample = sample_density(
+        [chart.density(target) for _ in range(4)], 500, 500, 4, 1, np.tile(start, (4, 1)), cores=1
+    )
+    return int(sample.statistics["divergent"].sum())
+
+
+@pytest.mark.parametrize("kind", [qb.stiefel.Polar, qb.stiefel.Householder])
+def test_degrees_of_freedom_keep_chains_out_of_the_funnel(kind):
+    """Near a length of zero directions turn at once; with more degrees of freedom none is there."""
+    assert divergences_in_the_plane(kind(2, 1)) > 20
+    assert divergences_in_the_plane(kind(2, 1, df=20)) == 0
