@@ -23,6 +23,7 @@ ORDER = (
     "sampling",
     "calibration",
     "stiefel",
+    "online",
     "plots",
     "results",
     "models",

@@ -127,13 +127,13 @@ def score_set(cross: FloatArray, covariance: FloatArray, n: int, critical: float
     candidates = line.candidates()
     if len(candidates) == 0:
         return WHOLE_LINE.copy() if line.excess(0.0) <= 0.0 else []
-    middles = _between(candidates)
-    inside = [line.excess(middle) <= 0.0 for middle in middles]
+    tried = middles(candidates)
+    inside = [line.excess(middle) <= 0.0 for middle in tried]
     ends = [-np.inf] if inside[0] else []
     for place in range(len(candidates)):
         if inside[place] != inside[place + 1]:
             # Polished, since eigenvalues lose digits where the polynomial is of high degree.
-            end = brentq(line.excess, middles[place], middles[place + 1], xtol=1e-14, rtol=1e-14)
+            end = brentq(line.excess, tried[place], tried[place + 1], xtol=1e-14, rtol=1e-14)
             ends.append(float(end) * scale)
     if inside[-1]:
         ends.append(np.inf)
@@ -144,12 +144,12 @@ def accepts_somewhere(line: ScoreLine) -> bool:
     """Whether any b, infinity included, is not rejected."""
     line, _ = line.rescaled()
     candidates = line.candidates()
-    middles = _between(candidates) if len(candidates) else [0.0]
-    return any(line.excess(middle) <= 0.0 for middle in middles)
+    tried = middles(candidates) if len(candidates) else [0.0]
+    return any(line.excess(middle) <= 0.0 for middle in tried)
 
 
-def _between(candidates: FloatArray) -> list[float]:
-    """One point before, one between each two, and one after."""
+def middles(candidates: FloatArray) -> list[float]:
+    """Return one point before, one between each two, and one after."""
     spread = max(float(np.ptp(candidates)), float(np.abs(candidates).max()), 1e-8)
     return [
         float(candidates[0]) - spread,

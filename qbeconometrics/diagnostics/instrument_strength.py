@@ -17,6 +17,7 @@ from scipy.linalg import solve_triangular
 from scipy.special import chdtrc, chndtrix, fdtrc
 
 from qbeconometrics.diagnostics.first_stage_moments import FirstStageMoments, first_stage_moments
+from qbeconometrics.diagnostics.rank_test import rank_wald, wald
 from qbeconometrics.exceptions import NumericalWarning, OptionError
 from qbeconometrics.moments.dependence import RowWeights
 
@@ -254,22 +255,13 @@ def effective_f_critical_value(
     return float(chndtrix(1.0 - level, degrees, degrees * strength) / degrees)
 
 
-def _wald(estimate: FloatArray, covariance: FloatArray) -> float:
-    """Quadratic form of `estimate` in the inverse covariance; NaN if that is singular."""
-    eigenvalues = np.linalg.eigvalsh(covariance)
-    rounding = 10.0 * len(estimate) * np.finfo(np.float64).eps
-    if not eigenvalues[0] > rounding * eigenvalues[-1]:
-        return float("nan")
-    return float(estimate @ np.linalg.solve(covariance, estimate))
-
-
 def _robust_f(moments: FirstStageMoments, names: Sequence[str]) -> FloatArray:
     """Wald statistic over l of each endogenous regressor, shape (p,)."""
     n_excluded, values = moments.n_excluded, np.empty(moments.n_endogenous)
     for j in range(moments.n_endogenous):
         own = slice(j * n_excluded, (j + 1) * n_excluded)
         covariance = moments.score_covariance[own, own]
-        values[j] = _wald(moments.coefficients[:, j], covariance) / n_excluded
+        values[j] = wald(moments.coefficients[:, j], covariance) / n_excluded
         if np.isnan(values[j]):
             warnings.warn(
                 f"The {moments.cov_type} covariance of the first stage of {names[j]!r} is "
@@ -323,13 +315,9 @@ def _kleibergen_paap_f(moments: FirstStageMoments) -> float:
     left, _, right = np.linalg.svd(_whitened_coefficients(moments))
     # The combination of endogenous regressors that the instruments move least, and the
     # directions of the instruments that serve none of the other combinations.
-    weakest = solve_triangular(moments.residual_factor, right[-1])
-    directions = left[:, p - 1 :]
+    weakest = solve_triangular(moments.residual_factor, right[-1:].T)
     covariance = moments.score_covariance.reshape(p, n_excluded, p, n_excluded)
-    covariance = np.einsum("j,jakb,k->ab", weakest, covariance, weakest)
-    rank_statistic = _wald(
-        directions.T @ (moments.coefficients @ weakest), directions.T @ covariance @ directions
-    )
+    rank_statistic = rank_wald(moments.coefficients, covariance, left[:, p - 1 :], weakest)
     uncorrected = moments.cov_type not in ("nonrobust", "HC1")
     correction = moments.df_resid / moments.nobs if uncorrected else 1.0
     return rank_statistic / n_excluded * correction

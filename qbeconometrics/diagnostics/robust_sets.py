@@ -8,11 +8,10 @@ continuously updated criterion itself with the controls partialled out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
 from scipy.special import chdtrc, chdtri, fdtrc, fdtri
 
 from qbeconometrics.diagnostics.acceptance_sets import (
@@ -27,14 +26,15 @@ from qbeconometrics.diagnostics.acceptance_sets import (
 from qbeconometrics.diagnostics.concentrated_moments import ConcentratedMoments
 from qbeconometrics.diagnostics.conditional_likelihood_ratio import largest_accepted
 from qbeconometrics.diagnostics.convergence import check_probability
+from qbeconometrics.diagnostics.projected_sets import projected_set
 from qbeconometrics.exceptions import InputError, OptionError, check_choice, suggestion
 
 FloatArray = NDArray[np.float64]
 
 STATISTICS = ("ar", "clr")
 
-# Points on the circle of the line and its point at infinity, for projections without a closed form.
-OUTER_POINTS, INNER_POINTS = 240, 120
+# Points on the circle of the other coefficient, for projections without a closed form.
+INNER_POINTS = 120
 
 
 def robust_set(
@@ -238,40 +238,4 @@ def _projected_score_set(moments: ConcentratedMoments, place: int, critical: flo
         values = moments.criterion(points)
         return float(np.where(np.isfinite(values), values, 0.0).min())
 
-    step = np.pi / OUTER_POINTS
-    angles = np.linspace(-np.pi / 2, np.pi / 2, OUTER_POINTS + 1)
-    profile = np.array([least(float(angle)) for angle in angles[:-1]])
-    bottoms = [
-        float(minimize_scalar(least, bounds=(angle - step, angle + step), method="bounded").x)
-        for angle in angles[_local_minima(profile)]
-    ]
-    nodes = np.unique([*angles, *(x for x in bottoms if abs(x) < np.pi / 2)])
-    inside = [accepted(float(node)) for node in nodes]
-    # Minus and plus infinity are one point, whatever rounding says.
-    inside[-1] = inside[0]
-    if all(inside) or not any(inside):
-        return WHOLE_LINE.copy() if inside[0] else []
-    change = [i for i in range(len(nodes) - 1) if inside[i] != inside[i + 1]]
-    crossings = [_crossing(accepted, float(nodes[i]), float(nodes[i + 1])) for i in change]
-    ends = [float(np.tan(angle) * own) for angle in crossings]
-    if inside[0]:
-        ends = [-np.inf, *ends, np.inf]
-    return list(zip(ends[::2], ends[1::2], strict=True))
-
-
-def _crossing(accepted: Callable[[float], bool], low: float, high: float) -> float:
-    """Where the answer changes, by bisection."""
-    answer = accepted(low)
-    for _ in range(52):
-        middle = (low + high) / 2.0
-        if accepted(middle) == answer:
-            low = middle
-        else:
-            high = middle
-    return (low + high) / 2.0
-
-
-def _local_minima(values: FloatArray) -> list[int]:
-    """Positions on a circle that are no higher than their neighbours."""
-    lower = (values <= np.roll(values, 1)) & (values <= np.roll(values, -1))
-    return [int(i) for i in np.flatnonzero(lower)]
+    return projected_set(accepted, least, own)
