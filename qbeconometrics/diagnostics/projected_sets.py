@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,10 @@ OUTER_POINTS = 240
 
 
 def projected_set(
-    accepted: Callable[[float], bool], least: Callable[[float], float], unit: float
+    accepted: Callable[[float], bool],
+    least: Callable[[float], float],
+    unit: float,
+    known: Sequence[float] = (),
 ) -> Intervals:
     """Return the values b = unit tan(angle) of one coefficient that are accepted.
 
@@ -29,11 +32,13 @@ def projected_set(
         Least statistic over the other coefficient, at least roughly: it shows where between the
         240 angles of the grid a component might lie.
     unit : float
+    known : sequence of float, optional
+        Values, such as an estimate, around which a component may be narrow.
 
     Notes
     -----
-    Ends are bisected between angles of the grid and of local minima, so that a component narrower
-    than that might be missed.
+    Ends are bisected between angles of the grid, of local minima and of the known values, so that
+    another component narrower than that might be missed.
     """
     step = np.pi / OUTER_POINTS
     angles = np.linspace(-np.pi / 2, np.pi / 2, OUTER_POINTS + 1)
@@ -42,7 +47,8 @@ def projected_set(
         float(minimize_scalar(least, bounds=(angle - step, angle + step), method="bounded").x)
         for angle in angles[_local_minima(profile)]
     ]
-    nodes = np.unique([*angles, *(x for x in bottoms if abs(x) < np.pi / 2)])
+    near = [float(np.arctan(value / unit)) for value in known]
+    nodes = np.unique([*angles, *near, *(x for x in bottoms if abs(x) < np.pi / 2)])
     inside = [accepted(float(node)) for node in nodes]
     # Minus and plus infinity are one point, whatever rounding says.
     inside[-1] = inside[0]

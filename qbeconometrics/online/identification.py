@@ -172,7 +172,7 @@ def robust_set(moments: EffectMoments, *, alpha: float = 0.05) -> RobustSet:
     -----
     At a given value of one effect the moments are linear in the other one, so that the question
     whether any is accepted is answered by the roots of a polynomial. The ends are bisected between
-    240 angles of arctan(b12) and refined around local minima.
+    240 angles of arctan(b12), local minima between them and the estimate.
 
     Both labels of the errors give the same statistic, so that the set within |b12 b21| < 1 says
     everything.
@@ -187,10 +187,14 @@ def robust_set(moments: EffectMoments, *, alpha: float = 0.05) -> RobustSet:
     alpha = check_probability(alpha, "alpha")
     critical = float(chdtri(moments.n_instruments, alpha))
     scaled, sizes = moments.standardised()
+    estimate = estimate_effects(moments).params
+    units = (float(sizes[0] / sizes[1]), float(sizes[1] / sizes[0]))
     found = []
-    for place, unit in ((1, sizes[0] / sizes[1]), (0, sizes[1] / sizes[0])):
-        section = _Section(scaled, critical, place)
-        found.append(projected_set(section.accepted, section.least, float(unit)))
+    for section, unit, value in zip(
+        (_Section(scaled, critical, 1), _Section(scaled, critical, 0)), units, estimate, strict=True
+    ):
+        known = [float(value)] if np.isfinite(value) else []
+        found.append(projected_set(section.accepted, section.least, unit, known))
     return RobustSet(found[0], found[1], alpha)
 
 

@@ -115,10 +115,16 @@ def within(values, intervals):
     return inside
 
 
-def test_projections_hold_what_a_grid_accepts(unidentified):
+@pytest.fixture(scope="module")
+def sets(strong, unidentified):
+    """Moments and their robust sets."""
+    chosen = [strong, unidentified[0][0], unidentified[0][1], unidentified[1][0]]
+    return [(moments, robust_set(moments)) for moments in chosen]
+
+
+def test_projections_hold_what_a_grid_accepts(sets):
     points = grid()
-    for moments in [unidentified[0][0], unidentified[0][1], unidentified[1][0]]:
-        found = robust_set(moments)
+    for moments, found in sets[1:]:
         kept = points[robust_pvalues(moments, points) > LEVEL]
         assert len(kept) > 20
         assert within(kept[:, 0], found.b12).all()
@@ -126,19 +132,15 @@ def test_projections_hold_what_a_grid_accepts(unidentified):
 
 
 @pytest.mark.parametrize("place", [0, 1])
-def test_ends_of_a_projection_touch_the_region(strong, unidentified, place):
-    for moments in [strong, unidentified[0][2], unidentified[1][3]]:
-        intervals = (robust_set(moments).b12, robust_set(moments).b21)[place]
-        for low, high in intervals:
+def test_ends_of_a_projection_touch_the_region(sets, place):
+    critical = chi2.isf(LEVEL, 2)
+    for moments, found in sets:
+        for low, high in (found.b12, found.b21)[place]:
             for end, inward in ((low, 1.0), (high, -1.0)):
                 # The least statistic along the other effect crosses the critical value here.
-                size = 1e-6 * max(1.0, abs(end))
-                inner, outer = (
-                    least_along(moments, place, end + move)
-                    for move in (inward * size, -inward * size)
-                )
-                assert inner <= chi2.isf(LEVEL, 2) * (1.0 + 1e-4)
-                assert outer >= chi2.isf(LEVEL, 2) * (1.0 - 1e-4)
+                move = inward * 1e-6 * max(1.0, abs(end))
+                assert least_along(moments, place, end + move) <= critical * (1.0 + 1e-4)
+                assert least_along(moments, place, end - move) >= critical * (1.0 - 1e-4)
 
 
 def least_along(moments, place, value):
@@ -146,20 +148,20 @@ def least_along(moments, place, value):
     bound = min(1.0 / abs(value), 1e3)
     low, high = -bound, bound
     best = np.inf
-    for _ in range(8):
-        other = np.linspace(low, high, 801)
+    for _ in range(7):
+        other = np.linspace(low, high, 401)
         params = np.stack([np.full_like(other, value), other], axis=-1)
         values = moments.criterion(null_vector(params[:, ::-1] if place else params))
         at = int(np.nanargmin(values))
         best = min(best, float(values[at]))
-        width = (high - low) / 200.0
+        width = (high - low) / 100.0
         low, high = max(-bound, other[at] - width), min(bound, other[at] + width)
     return best
 
 
-def test_a_strong_set_is_like_an_ellipse(strong):
+def test_a_strong_set_is_like_an_ellipse(sets):
+    strong, found = sets[0]
     estimate = estimate_effects(strong)
-    found = robust_set(strong)
     radius = np.sqrt(chi2.isf(LEVEL, 2))
     for place, intervals in enumerate((found.b12, found.b21)):
         ((low, high),) = intervals
@@ -167,13 +169,23 @@ def test_a_strong_set_is_like_an_ellipse(strong):
         assert [low, high] == pytest.approx([center - half, center + half], abs=0.1 * half)
 
 
-def test_exchanging_the_variables_exchanges_the_sets(unidentified):
-    moments = unidentified[0][4]
+def test_a_narrow_set_is_found(strong):
+    # As if there were ten thousand times as many rows: much narrower than the grid.
+    moments = EffectMoments(strong.mean, strong.covariance, strong.n * 10_000)
+    estimate, found = estimate_effects(moments), robust_set(moments)
+    radius = np.sqrt(chi2.isf(LEVEL, 2))
+    for place, intervals in enumerate((found.b12, found.b21)):
+        ((low, high),) = intervals
+        assert (high - low) / 2.0 == pytest.approx(radius * estimate.bse[place], rel=0.01)
+
+
+def test_exchanging_the_variables_exchanges_the_sets(sets):
+    moments, first = sets[1]
     order = [0, 2, 1]
     exchanged = EffectMoments(
         moments.mean[:, order], moments.covariance[np.ix_(order, order)], moments.n
     )
-    first, second = robust_set(moments), robust_set(exchanged)
+    second = robust_set(exchanged)
     np.testing.assert_allclose(first.b12, second.b21, rtol=1e-6)
     np.testing.assert_allclose(first.b21, second.b12, rtol=1e-6)
 
@@ -191,9 +203,9 @@ def test_moments_that_contradict_every_value_leave_nothing():
     assert found.b21 == []
 
 
-def test_slices_end_at_the_critical_value(unidentified, strong):
-    for moments in (unidentified[0][0], strong):
-        low, high = robust_set(moments).b12[0]
+def test_slices_end_at_the_critical_value(sets):
+    for moments, found in sets[:2]:
+        low, high = found.b12[0]
         values = np.linspace(low, high, 7)[1:-1]
         slices = region_slices(moments, values)
         assert all(slices)
@@ -208,8 +220,9 @@ def test_slices_end_at_the_critical_value(unidentified, strong):
                 assert middle < chi2.isf(LEVEL, 2)
 
 
-def test_slices_outside_the_projection_are_empty(strong):
-    low, high = robust_set(strong).b12[0]
+def test_slices_outside_the_projection_are_empty(sets):
+    strong, found = sets[0]
+    low, high = found.b12[0]
     assert region_slices(strong, [low - 0.01, high + 0.01]) == [[], []]
 
 
