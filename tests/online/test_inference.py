@@ -6,18 +6,14 @@ from scipy.optimize import minimize
 
 from qbeconometrics.exceptions import InputError
 from qbeconometrics.online.closed_form import null_vector, other_label
+from qbeconometrics.online.cross_fitting import two_pass
 from qbeconometrics.online.effect_moments import EffectMoments, effect_moments
 from qbeconometrics.online.inference import (
-    EffectEstimate,
-    cross_fitted,
     estimate_effects,
     identification_strength,
     information_covariance,
     label_status,
-    median_of_splits,
     sandwich_covariance,
-    total_effects,
-    two_pass,
 )
 
 TRUTH = np.array([0.5, -0.4])
@@ -187,68 +183,6 @@ def test_weak_moments_have_no_estimate():
     assert estimate.status == "weak"
     assert np.isnan([*estimate.params, *estimate.bse, *estimate.other, estimate.criterion]).all()
     assert np.isnan(sandwich_covariance([0.5, -0.4], moments)).all()
-
-
-def test_cross_fitting_pools_the_rows(sampler):
-    u1, u2, g1, g2 = sampler(9, 3_000).draw()
-    w = np.exp(-np.column_stack([g1, g2]))
-    folds = np.arange(3_000) % 3
-    found = cross_fitted(u1, u2, w, folds)
-    whole = two_pass(u1, u2, w)
-    np.testing.assert_array_equal(found.pooled.params, whole.params)
-    np.testing.assert_array_equal(found.pooled.covariance, whole.covariance)
-    assert [one.n for one in found.by_fold] == [1_000, 1_000, 1_000]
-    np.testing.assert_array_equal(
-        found.by_fold[1].params, two_pass(u1[1::3], u2[1::3], w[1::3]).params
-    )
-    assert found.moments.n == 3_000
-    with pytest.raises(InputError, match="two or more folds"):
-        cross_fitted(u1, u2, w, np.zeros(3_000))
-    with pytest.raises(InputError, match="must have a value"):
-        cross_fitted(u1, u2, w, folds[:-1])
-
-
-def estimate_at(params, covariance, status="ok"):
-    return EffectEstimate(
-        np.array(params), np.array(covariance), status, other_label(*params), 0.0, 100, 2
-    )
-
-
-def test_the_median_of_splits_adds_their_spread():
-    covariance = np.diag([1.0, 4.0]) * 1e-4
-    splits = [estimate_at(params, covariance) for params in ([0.5, 0.1], [0.51, 0.1], [0.47, 0.1])]
-    found = median_of_splits(splits)
-    assert found.params == pytest.approx([0.5, 0.1])
-    # Squared distances 0, 1e-4 and 9e-4: the median is of the second.
-    np.testing.assert_allclose(found.covariance, covariance + np.diag([1e-4, 0.0]), rtol=1e-9)
-    assert found.other == pytest.approx((10.0, 2.0))
-
-
-def test_splits_without_a_solution():
-    good = estimate_at([0.5, 0.1], 1e-4 * np.eye(2))
-    bad = estimate_at([np.nan, np.nan], np.full((2, 2), np.nan), "weak")
-    assert median_of_splits([good, good, bad]).params == pytest.approx([0.5, 0.1])
-    assert median_of_splits([good, bad, bad]).status == "weak"
-    with pytest.raises(InputError, match="at least one"):
-        median_of_splits([])
-
-
-def test_total_effects_solve_the_system():
-    params, covariance = np.array([0.7, -0.3]), np.array([[4.0, -1.0], [-1.0, 2.0]]) * 1e-4
-    found = total_effects(params, covariance)
-    # y = B^-1 e by running the feedback until it dies out.
-    y = np.zeros((2, 2))
-    for _ in range(200):
-        y = np.array([[0.0, params[0]], [params[1], 0.0]]) @ y + np.eye(2)
-    np.testing.assert_allclose(found.params, y, rtol=1e-12)
-
-    def inverse(b):
-        return np.linalg.inv([[1.0, -b[0]], [-b[1], 1.0]])
-
-    steps = 1e-6 * np.eye(2)
-    slopes = np.stack([(inverse(params + h) - inverse(params - h)) / 2e-6 for h in steps], axis=-1)
-    variance = np.einsum("ija,ab,ijb->ij", slopes, covariance, slopes)
-    np.testing.assert_allclose(found.bse**2, variance, rtol=1e-8)
 
 
 @pytest.mark.parametrize("params", [(0.9, 0.8), (-1.5, 0.5), (2.0, -0.45)])
