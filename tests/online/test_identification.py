@@ -69,6 +69,17 @@ def test_size_of_the_rank_test(unidentified, place):
     assert kstest([test.value for test in tests], chi2(2).cdf).pvalue > 1e-3
 
 
+@pytest.mark.long
+@pytest.mark.parametrize("errors", ["normal", "t5"])
+@pytest.mark.parametrize("form", ["constant", "common"])
+def test_size_of_the_rank_test_in_large_samples(form, errors):
+    found = [moments_of(seed, 20_000, variances=form, errors=errors) for seed in range(3_000)]
+    pvalues = np.array([effects_rank_test(moments).pvalue for moments in found])
+    for level in (0.05, 0.01):
+        error = np.sqrt(level * (1.0 - level) / len(found))
+        assert abs(np.mean(pvalues < level) - level) < 4.0 * error
+
+
 @pytest.mark.parametrize("place", [0, 1], ids=["constant", "common"])
 def test_data_that_identify_nothing_are_flagged(unidentified, place):
     judged = [judge_identification(estimate_effects(one), one) for one in unidentified[place]]

@@ -177,6 +177,32 @@ def test_labels_are_ambiguous_near_minus_one():
     assert label_status([2.0, 0.45], large * np.nan) == "weak"
 
 
+def test_samples_that_confuse_the_labels_say_so(sampler):
+    # At b12 b21 = -0.9 and 2,000 rows about one sample in nine returns the other label.
+    found = repeated(sampler(13, 2_000, (2.0, -0.45)), 300)
+    exchanged = [one for one in found if one.params[0] < 0.0]
+    assert 0.04 < len(exchanged) / len(found) < 0.19
+    assert {one.status for one in exchanged} == {"label-ambiguous"}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("errors", ["normal", "t5"])
+@pytest.mark.parametrize("params", [(0.5, -0.4), (0.9, 0.8), (-1.5, 0.5)])
+def test_intervals_of_large_samples_cover(sampler, params, errors):
+    repetitions, source = 3_000, sampler(14, 10_000, params)
+    covered = np.empty((repetitions, 2))
+    for row in range(repetitions):
+        standardised = None
+        if errors == "t5":
+            scale = np.sqrt(source.rng.chisquare(5.0, size=(2, source.n)) / 3.0)
+            standardised = source.rng.standard_normal((2, source.n)) / scale
+        u1, u2, g1, g2 = source.draw(standardised)
+        found = two_pass(u1, u2, np.exp(-np.column_stack([g1, g2])))
+        covered[row] = np.abs(found.params - params) < 1.959964 * found.bse
+    error = np.sqrt(0.95 * 0.05 / repetitions)
+    assert (np.abs(covered.mean(axis=0) - 0.95) < 4.0 * error).all()
+
+
 def test_weak_moments_have_no_estimate():
     moments = EffectMoments(np.ones((2, 3)), np.zeros((3, 3, 2, 2)), 100)
     estimate = estimate_effects(moments)
