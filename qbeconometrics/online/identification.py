@@ -35,8 +35,9 @@ def effects_rank_test(moments: EffectMoments) -> RankTest:
     Parameters
     ----------
     moments : EffectMoments
-        Of instruments that were trained on other rows: the instruments of heads that saw the same
-        rows make the test reject too often.
+        Of instruments that were trained on earlier rows or folds. With instruments of heads that
+        saw the same rows the test rejects too often, and so it does, to a lesser degree, if each
+        fold is in turn the one that trains and the one that is tested.
 
     Returns
     -------
@@ -83,7 +84,7 @@ def judge_identification(estimate: EffectEstimate, moments: EffectMoments) -> Id
     ----------
     estimate : EffectEstimate
     moments : EffectMoments
-        Those of the estimate.
+        Of instruments as in `effects_rank_test`.
     """
     rank = effects_rank_test(moments)
     reasons = []
@@ -161,6 +162,7 @@ def robust_set(moments: EffectMoments, *, alpha: float = 0.05) -> RobustSet:
     Parameters
     ----------
     moments : EffectMoments
+        Of instruments as in `effects_rank_test`.
     alpha : float, optional
         One minus the level of the joint set; the projections cover at least as often.
 

@@ -2,13 +2,20 @@
 
 import numpy as np
 import pytest
+from scipy.stats import chi2, kstest
 
 from qbeconometrics import simulate
 from qbeconometrics.exceptions import InputError, OptionError
 from qbeconometrics.online import batch_heads as module
 from qbeconometrics.online.batch_heads import cross_fitted_rows
 from qbeconometrics.online.cross_fitting import cross_fitted
-from qbeconometrics.online.identification import judge_identification, robust_pvalues
+from qbeconometrics.online.effect_moments import effect_moments
+from qbeconometrics.online.identification import (
+    effects_rank_test,
+    judge_identification,
+    robust_pvalues,
+)
+from qbeconometrics.online.inference import estimate_effects
 
 TRUTH = np.array([0.5, -0.4])
 
@@ -88,7 +95,7 @@ def test_log_variances_that_the_features_hold_are_found():
 
 def test_intervals_from_rows_cover():
     repetitions = 60
-    found = [estimated(20_000, seed) for seed in range(repetitions)]
+    found = [estimated(10_000, seed) for seed in range(repetitions)]
     assert {one.pooled.status for one in found} == {"ok"}
     params = np.array([one.pooled.params for one in found])
     covered = np.abs(params - TRUTH) < 1.959964 * np.array([one.pooled.bse for one in found])
@@ -98,14 +105,44 @@ def test_intervals_from_rows_cover():
     assert (np.abs(spread - 1.0) < 4.0 / np.sqrt(2.0 * repetitions)).all()
 
 
-@pytest.mark.parametrize("form", ["constant", "common"])
-def test_rows_that_identify_nothing_are_flagged_and_their_sets_cover(form):
-    repetitions = 60
-    found = [estimated(4_000, seed, variances=form) for seed in range(repetitions)]
-    flagged = [judge_identification(one.pooled, one.moments).weakly_identified for one in found]
-    assert all(flagged)
-    covered = np.mean([robust_pvalues(one.moments, TRUTH)[0] > 0.05 for one in found])
-    assert abs(covered - 0.95) < 4.0 * np.sqrt(0.95 * 0.05 / repetitions)
+def test_earlier_folds_alone_train():
+    y1, y2, x = columns(900, 8)
+    folds = np.arange(900) % 3
+    found = cross_fitted_rows(y1, y2, x, quadratic, folds=folds, training="earlier")
+    np.testing.assert_array_equal(found.folds, folds[folds > 0])
+    for last in (1, 2):
+        upto = folds <= last
+        pair = (folds[upto] == last).astype(int)
+        other = cross_fitted_rows(y1[upto], y2[upto], x[upto], quadratic, folds=pair)
+        np.testing.assert_allclose(
+            found.instruments[found.folds == last], other.instruments[pair == 1], rtol=1e-10
+        )
+        np.testing.assert_allclose(found.u2[found.folds == last], other.u2[pair == 1], atol=1e-12)
+
+
+def earlier_moments(n, seed, folds, **design):
+    """Moments with heads of some cosines, fitted to earlier folds."""
+    rows = cross_fitted_rows(
+        *columns(n, seed, **design),
+        lambda x: fourier(x)[:, :25],
+        folds=np.arange(n) % folds,
+        training="earlier",
+    )
+    return effect_moments(rows.u1, rows.u2, rows.instruments)
+
+
+@pytest.mark.parametrize(("form", "folds"), [("constant", 2), ("common", 2), ("common", 4)])
+def test_level_of_rank_test_and_robust_test_without_identification(form, folds):
+    repetitions = 200
+    found = [earlier_moments(1_500, seed, folds, variances=form) for seed in range(repetitions)]
+    ranks = [effects_rank_test(one) for one in found]
+    error = np.sqrt(0.95 * 0.05 / repetitions)
+    assert abs(np.mean([one.pvalue < 0.05 for one in ranks]) - 0.05) < 4.0 * error
+    assert kstest([one.value for one in ranks], chi2(2).cdf).pvalue > 1e-3
+    pvalues = [robust_pvalues(one, TRUTH)[0] for one in found]
+    assert abs(np.mean(np.array(pvalues) > 0.05) - 0.95) < 4.0 * error
+    judged = [judge_identification(estimate_effects(one), one) for one in found]
+    assert all(one.weakly_identified for one in judged)
 
 
 def test_monomials_and_five_folds_do_too():
@@ -128,7 +165,9 @@ def test_bad_input_is_refused():
         cross_fitted_rows(y1, y2 * np.nan, x, quadratic, folds=folds)
     with pytest.raises(InputError, match="two or more folds"):
         cross_fitted_rows(y1, y2, x, quadratic, folds=np.zeros(100))
-    with pytest.raises(InputError, match="12 rows outside each fold"):
+    with pytest.raises(InputError, match="12 rows to fit the heads"):
         cross_fitted_rows(y1[:20], y2[:20], x[:20], quadratic, folds=folds[:20])
+    with pytest.raises(OptionError, match="training"):
+        cross_fitted_rows(y1, y2, x, quadratic, folds=folds, training="later")
     with pytest.raises(OptionError, match="ridge"):
         cross_fitted_rows(y1, y2, x, quadratic, folds=folds, ridge=-1.0)
