@@ -172,10 +172,18 @@ class _Rows:
             for head in range(self.n_heads):
                 inside = phi[seen[block, head]]
                 products[head] += inside.T @ inside
-        self.factors = [
-            cho_factor(product + ridge * np.trace(product) / width * np.eye(width))
-            for product in products
-        ]
+        if not np.isfinite(products).all():
+            raise InputError("features returned values that are not finite")
+        try:
+            self.factors = [
+                cho_factor(product + ridge * np.trace(product) / width * np.eye(width))
+                for product in products
+            ]
+        except np.linalg.LinAlgError:
+            raise InputError(
+                "features are linear combinations of each other in the rows that heads are fitted "
+                "to: leave some out, or raise ridge"
+            ) from None
 
     def blocks(self) -> Iterator[tuple[slice, FloatArray]]:
         """Blocks of rows with their features."""

@@ -167,6 +167,12 @@ def test_bad_input_is_refused():
         cross_fitted_rows(y1, y2, x, quadratic, folds=np.zeros(100))
     with pytest.raises(InputError, match="12 rows to fit the heads"):
         cross_fitted_rows(y1[:20], y2[:20], x[:20], quadratic, folds=folds[:20])
+    with pytest.raises(InputError, match="raise ridge"):
+        cross_fitted_rows(
+            y1, y2, x, lambda x: np.ones((len(x), 2)) * [1.0, 0.0], folds=folds, ridge=0.0
+        )
+    with pytest.raises(InputError, match="features returned"):
+        cross_fitted_rows(y1, y2, x, lambda x: np.full((len(x), 3), np.nan), folds=folds)
     with pytest.raises(OptionError, match="training"):
         cross_fitted_rows(y1, y2, x, quadratic, folds=folds, training="later")
     with pytest.raises(OptionError, match="ridge"):
