@@ -73,7 +73,7 @@ def test_size_of_the_rank_test(unidentified, place):
 @pytest.mark.parametrize("errors", ["normal", "t5"])
 @pytest.mark.parametrize("form", ["constant", "common"])
 def test_size_of_the_rank_test_in_large_samples(form, errors):
-    found = [moments_of(seed, 20_000, variances=form, errors=errors) for seed in range(3_000)]
+    found = [moments_of(seed, 10_000, variances=form, errors=errors) for seed in range(2_000)]
     pvalues = np.array([effects_rank_test(moments).pvalue for moments in found])
     for level in (0.05, 0.01):
         error = np.sqrt(level * (1.0 - level) / len(found))
