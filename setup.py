@@ -33,9 +33,10 @@ KERNELS = [
     "_components",
     "_reduced_rank",
     "_nuts",
+    "_kernel_learning",
 ]
 
-HEADERS = ["_hot_loops", "_risk_loops", "_product_loops", "_network_loops"]
+HEADERS = ["_hot_loops", "_risk_loops", "_product_loops", "_network_loops", "_learning_loops"]
 
 # A debug build checks every index; QBECONOMETRICS_SANITIZE=address,undefined instruments the code.
 DEBUG = os.environ.get("QBECONOMETRICS_DEBUG", "") == "1"

@@ -48,6 +48,15 @@ COMPARED_IN = {
     "ReducedRankTarget": "test_reduced_rank.py",
     "STATISTICS": "test_nuts.py",
     "nuts": "test_nuts.py",
+    "RULES": "test_kernel_learning.py",
+    "EFFECTS": "test_kernel_learning.py",
+    "MOMENTS": "test_kernel_learning.py",
+    "RUNNING": "test_kernel_learning.py",
+    "PATH": "test_kernel_learning.py",
+    "FeatureMap": "test_kernel_learning.py",
+    "FourierMap": "test_kernel_learning.py",
+    "MonomialMap": "test_kernel_learning.py",
+    "Learner": "test_kernel_learning.py",
 }
 
 
