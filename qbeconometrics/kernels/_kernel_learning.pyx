@@ -17,7 +17,7 @@ RULES = ("adagrad", "rmsprop", "adam", "amsgrad", "sgd")
 EFFECTS = ("held", "score", "gradient")
 MOMENTS = 28  # sums over rows
 RUNNING = 6  # those of them with a running average
-PATH = 9  # sums over steps of the effects
+PATH = 8  # sums over steps of the effects
 
 # In the order of RULES and EFFECTS.
 cdef enum:
@@ -352,14 +352,16 @@ cdef inline void keep_apart(double* b) noexcept nogil:
 
 
 cdef inline void extend_path(double* path, const double* b) noexcept nogil:
-    """Sums over t of t^2 times products of averages of the first t effects, and the averages."""
-    cdef double t = path[0] + 1.0, square = t * t
-    path[0] = t
-    path[1] += (b[0] - path[1]) / t
-    path[2] += (b[1] - path[2]) / t
-    path[3] += square * (path[1] * path[1])
-    path[4] += square * (path[1] * path[2])
-    path[5] += square * (path[2] * path[2])
-    path[6] += square * path[1]
-    path[7] += square * path[2]
-    path[8] += square
+    """Bring the averages of the effects up to date, and the sums of their deviations."""
+    cdef double before = path[0] * (path[0] + 1.0) * (2.0 * path[0] + 1.0) / 6.0
+    cdef double move1, move2
+    path[0] += 1.0
+    move1, move2 = (path[1] - b[0]) / path[0], (path[2] - b[1]) / path[0]
+    path[1] -= move1
+    path[2] -= move2
+    # All deviations so far move by the same amount; the newest is zero.
+    path[3] += 2.0 * path[6] * move1 + before * move1 * move1
+    path[4] += (path[6] * move2 + path[7] * move1) + before * move1 * move2
+    path[5] += 2.0 * path[7] * move2 + before * move2 * move2
+    path[6] += before * move1
+    path[7] += before * move2

@@ -164,6 +164,22 @@ def test_plain_step_is_along_the_gradient(effects):
     np.testing.assert_allclose((stream.params - start)[compared], slope[compared], atol=1e-8)
 
 
+def test_path_of_the_effects():
+    """Against the definition, from effects that are read after every batch."""
+    y, x = rows(30 * BATCH)
+    stream, path = Stream(_kernel_learning), []
+    for start in range(30):
+        part = slice(start * BATCH, (start + 1) * BATCH)
+        stream.learner.learn(y[part], x[part], BATCH, start, "score")
+        path.append(stream.params[-2:].copy())
+    t = np.arange(1, 31)[:, None]
+    averages = np.cumsum(path, axis=0) / t
+    apart = t * (averages - averages[-1])
+    products = (apart.T @ apart)[[0, 0, 1], [0, 1, 1]]
+    expected = np.concatenate([[30.0], averages[-1], products, (t * apart).sum(axis=0)])
+    np.testing.assert_allclose(stream.path, expected, rtol=1e-9)
+
+
 def test_measure_against_plain_formulas():
     y, x = rows(30)
     streams = [Stream(module) for module in (_kernel_learning, twin)]

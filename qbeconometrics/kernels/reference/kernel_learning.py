@@ -18,7 +18,7 @@ RULES = ("adagrad", "rmsprop", "adam", "amsgrad", "sgd")
 EFFECTS = ("held", "score", "gradient")
 MOMENTS = 28  # sums over rows
 RUNNING = 6  # those of them with a running average
-PATH = 9  # sums over steps of the effects
+PATH = 8  # sums over steps of the effects
 LANES = 4
 MOST_PRODUCT = 0.99
 
@@ -144,8 +144,9 @@ class Learner:
     param_sums : ndarray, shape (4 size + 2,)
         To which the parameters are added after each batch.
     path : ndarray, shape (PATH,)
-        Of steps t of the effects: their number, the averages of b12 and b21 so far, the sums of t^2
-        times products (11, 12, 22) of the averages at t, of t^2 times the averages, and of t^2.
+        Of steps t = 1, ..., T of the effects: T, their average over all, the sums over t of t^2
+        times products (11, 12, 22) of what the average at t was less the last one, and of t^2 times
+        that itself.
     rule : str
         One of RULES: AdaGrad (Duchi, Hazan and Singer 2011), Adam (Kingma and Ba 2015,
         arXiv:1412.6980), RMSProp (Tieleman and Hinton 2012, here Adam without its first moment),
@@ -324,8 +325,13 @@ class Learner:
 
     def _extend_path(self, b: FloatArray) -> None:
         path = self._path
-        path[0] += 1.0
-        t, average = path[0], path[1:3]
-        average += (b - average) / t
-        products = np.array([average[0] ** 2, average[0] * average[1], average[1] ** 2])
-        path[3:] += t**2 * np.concatenate([products, average, [1.0]])
+        t, average, centred, first = path[0] + 1.0, path[1:3], path[3:6], path[6:]
+        before = (t - 1.0) * t * (2.0 * t - 1.0) / 6.0
+        move = (average - b) / t
+        path[0] = t
+        average -= move
+        # All deviations so far move by the same amount; the newest is zero.
+        cross = np.outer(first, move)
+        products = cross + cross.T + before * np.outer(move, move)
+        centred += products[[0, 0, 1], [0, 1, 1]]
+        first += before * move

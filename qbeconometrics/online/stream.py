@@ -1,0 +1,255 @@
+"""Rows of a stream, in pieces of any size, to heads and effects.
+
+Rows are learned in batches of 100. The first 1,000 fix the units of all columns and the bandwidth,
+and are then learned like the others. Effects are updated after every tenth batch; before
+max(2,000, 20 features) rows they are zero, and the heads learn alone. Sums over rows restart
+whenever the number of tens of batches is a power of two, and those of the window before are kept.
+Nothing depends on how rows are split into pieces, to the last bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from qbeconometrics.exceptions import IdentificationError, InputError
+from qbeconometrics.kernels._kernel_learning import FeatureMap, Learner
+from qbeconometrics.online.closed_form import WEAK, solve_effects
+from qbeconometrics.online.features import (
+    fourier_map,
+    median_bandwidth,
+    monomial_map,
+    monomial_scales,
+)
+from qbeconometrics.online.stream_state import (
+    BATCH,
+    CURVE_POINTS,
+    FIRST_ROWS,
+    STRIDE,
+    StreamOptions,
+    StreamState,
+)
+
+FloatArray = NDArray[np.float64]
+
+# Bounds of log variances, for y in units of the spread of its first rows. The lower one is far
+# away, because errors are small against y where b12 b21 is near one.
+LOW, HIGH = -12.0, 6.0
+
+
+def checked_rows(
+    y1: ArrayLike, y2: ArrayLike, x: ArrayLike, *, names: Sequence[str] | None = None
+) -> FloatArray:
+    """Return the columns (y1, y2, x) of rows, shape (n, 2 + k).
+
+    Parameters
+    ----------
+    y1, y2 : array_like, shape (n,)
+    x : array_like, shape (n, k) or (n,)
+    names : sequence of str, optional
+        Of the columns of x, for messages.
+
+    Raises
+    ------
+    InputError
+        If lengths differ, or a value is missing or infinite.
+
+    Examples
+    --------
+    >>> checked_rows([1.0], [2.0], [[3.0, 4.0]])
+    array([[1., 2., 3., 4.]])
+    """
+    parts = [np.asarray(part, dtype=np.float64) for part in (y1, y2, x)]
+    if parts[2].ndim == 1:
+        parts[2] = parts[2][:, None]
+    if parts[0].ndim != 1 or parts[1].ndim != 1 or parts[2].ndim != 2 or parts[2].shape[1] < 1:
+        raise InputError("y1 and y2 must have shape (n,), and x (n, k) with k of at least 1")
+    if not len(parts[0]) == len(parts[1]) == len(parts[2]):
+        raise InputError(
+            f"y1, y2 and x have {len(parts[0])}, {len(parts[1])} and {len(parts[2])} rows"
+        )
+    rows = np.column_stack(parts)
+    finite = np.isfinite(rows)
+    if not finite.all():
+        row, column = (int(place) for place in np.argwhere(~finite)[0])
+        name = column_names(rows.shape[1] - 2, names)[column]
+        raise InputError(f"{name} is missing or infinite in row {row}; drop such rows first")
+    return rows
+
+
+def column_names(columns: int, names: Sequence[str] | None = None) -> list[str]:
+    """Return the names of (y1, y2, x)."""
+    return ["y1", "y2", *(names or [f"x[{j}]" for j in range(columns)])]
+
+
+def push(
+    state: StreamState,
+    options: StreamOptions,
+    rows: FloatArray,
+    *,
+    names: Sequence[str] | None = None,
+) -> None:
+    """Learn from the next rows of a stream.
+
+    Parameters
+    ----------
+    state : StreamState
+        Changed in place.
+    options : StreamOptions
+    rows : ndarray, shape (n, 2 + k)
+        From `checked_rows`. Rows that do not fill a batch wait for the next call.
+    names : sequence of str, optional
+
+    Raises
+    ------
+    InputError
+        If the number of regressors differs from that of earlier rows, or a column does not vary
+        over the first 1,000 rows.
+
+    Examples
+    --------
+    >>> from qbeconometrics.online.stream_state import new_state
+    >>> options = StreamOptions(features="linear")
+    >>> state = new_state(options, 1)
+    >>> rng = np.random.default_rng(0)
+    >>> for size in (700, 850):
+    ...     push(state, options, rng.standard_normal((size, 3)))
+    >>> state.batches, int(state.counts[0])
+    (15, 50)
+    """
+    if rows.ndim != 2 or rows.shape[1] != state.columns + 2:
+        raise InputError(f"x must have {state.columns} columns, as in the rows before")
+    learner = make_learner(state, options) if state.started else None
+    taken = 0
+    while taken < len(rows):
+        held = int(state.counts[0])
+        room = FIRST_ROWS - (state.batches % STRIDE) * BATCH - held
+        some = rows[taken : taken + room]
+        state.buffer[held : held + len(some)] = some
+        held, taken = held + len(some), taken + len(some)
+        state.counts[0] = held
+        if learner is None:
+            if held < FIRST_ROWS:
+                return
+            fix_units(state, options, names)
+            learner = make_learner(state, options)
+        learn_buffer(state, options, learner)
+
+
+def fix_units(
+    state: StreamState, options: StreamOptions, names: Sequence[str] | None = None
+) -> None:
+    """Set centre, spread and bandwidth from the first rows."""
+    centre, spread = state.buffer.mean(axis=0), state.buffer.std(axis=0)
+    still = spread <= 1e-10 * np.abs(centre)
+    if still.any():
+        # The stream is empty again, so that it may begin with better rows.
+        state.counts[0] = 0
+        name = column_names(state.columns, names)[int(np.argmax(still))]
+        raise InputError(
+            f"{name} does not vary over the first {FIRST_ROWS:,} rows, which fix the units; drop "
+            "it, or shuffle the rows"
+        )
+    x = np.ascontiguousarray(((state.buffer - centre) / spread)[:, 2:])
+    if len(state.phases):
+        bandwidth = median_bandwidth(x) if options.bandwidth is None else options.bandwidth
+        state.bandwidth[0] = bandwidth
+    else:
+        state.scales[:] = monomial_scales(x, options.polynomial_degree)
+    state.centre[:], state.spread[:] = centre, spread
+
+
+def make_features(state: StreamState, options: StreamOptions) -> FeatureMap:
+    """Return the map from standardised regressors to features."""
+    if len(state.phases):
+        return fourier_map(state.frequencies, state.phases, float(state.bandwidth[0]))
+    return monomial_map(state.columns, options.polynomial_degree, state.scales)
+
+
+def make_learner(state: StreamState, options: StreamOptions) -> Learner:
+    """Return the compiled learner that works on the arrays of a state."""
+    rule = options.optimiser
+    return Learner(
+        make_features(state, options),
+        state.params,
+        state.memory,
+        state.running,
+        state.window,
+        state.param_sums,
+        state.path,
+        rule.rule,
+        rule.learning_rate,
+        decay=rule.decay,
+        second_decay=rule.second_decay,
+        power=rule.power,
+        low=LOW,
+        high=HIGH,
+    )
+
+
+def learn_buffer(state: StreamState, options: StreamOptions, learner: Learner) -> None:
+    """Learn from the whole batches in the buffer, at most up to the end of a stride."""
+    held = int(state.counts[0])
+    whole = held // BATCH * BATCH
+    if whole == 0:
+        return
+    y, x = standardised(state, state.buffer[:whole])
+    ready = state.batches * BATCH >= options.heads_only_rows(state.columns)
+    moving = ready and options.update != "closed-form"
+    learner.learn(y, x, BATCH, state.batches, options.update if moving else "held")
+    state.buffer[: held - whole] = state.buffer[whole:held].copy()
+    state.counts[:2] = held - whole, state.batches + whole // BATCH
+    if state.batches % STRIDE == 0:
+        end_stride(state, options)
+
+
+def standardised(state: StreamState, rows: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return y (n, 2) and x (n, k) in the units of the first rows."""
+    scaled = (rows - state.centre) / state.spread
+    return np.ascontiguousarray(scaled[:, :2]), np.ascontiguousarray(scaled[:, 2:])
+
+
+def end_stride(state: StreamState, options: StreamOptions) -> None:
+    """Update the effects if that is in closed form, the learning curve and the windows."""
+    ready = state.batches * BATCH >= options.heads_only_rows(state.columns)
+    if ready and options.update == "closed-form":
+        update_effects(state)
+    strides = state.batches // STRIDE
+    extend_curve(state, strides)
+    if strides & (strides - 1) == 0:
+        state.last_window[:], state.last_param_sums[:] = state.window, state.param_sums
+        for sums in (state.window, state.param_sums, state.mark):
+            sums[:] = 0.0
+
+
+def update_effects(state: StreamState) -> None:
+    """Solve for the effects; where there is no solution they stay, and are counted."""
+    A, B, C = state.running.reshape(3, 2)
+    try:
+        found = solve_effects(A, B, C)
+    except (InputError, IdentificationError):
+        state.counts[2] += 1
+        return
+    if found.status == WEAK:
+        state.counts[2] += 1
+    else:
+        state.b[:] = found.params
+
+
+def extend_curve(state: StreamState, strides: int) -> None:
+    """Add a point to the learning curve, at strides that are multiples of its spacing."""
+    points = int(state.counts[3])
+    spacing = 1 if points < 2 else int(state.curve[1, 0] - state.curve[0, 0]) // FIRST_ROWS
+    if strides % spacing:
+        return
+    new = state.window[-2:] - state.mark
+    state.mark[:] = state.window[-2:]
+    state.curve[points] = strides * FIRST_ROWS, *state.b, new[0] / new[1]
+    points += 1
+    if points == CURVE_POINTS:
+        points //= 2
+        state.curve[:points] = state.curve[1::2].copy()
+        state.curve[points:] = 0.0
+    state.counts[3] = points
