@@ -59,7 +59,7 @@ class Learner:
         decay: float = 0.9,
         second_decay: float = 0.999,
         epsilon: float = 1e-8,
-        power: float = 0.7,
+        power: float = 0.51,
         low: float = -6.0,
         high: float = 6.0,
         most_ratio: float = 20.0,

@@ -32,6 +32,9 @@ cdef enum:
     ROW_SUMS = 28
     RUNNING_SUMS = 6
 
+# Batch k has the weight k^-RUNNING_POWER in running averages.
+cdef double RUNNING_POWER = 0.7
+
 # The largest |b12 b21| of steps along gradients, for which the density has no bound at 1.
 cdef double MOST_PRODUCT = 0.99
 
@@ -151,7 +154,7 @@ cdef class Learner:
         double decay=0.9,
         double second_decay=0.999,
         double epsilon=1e-8,
-        double power=0.7,
+        double power=0.51,
         double low=-6.0,
         double high=6.0,
         double most_ratio=20.0,
@@ -266,7 +269,7 @@ cdef class Learner:
     cdef void end_batch(self, double batch, double step, int update) noexcept nogil:
         """Make the step of a batch, and bring the averages up to date."""
         cdef Py_ssize_t count = self.params.shape[0], q
-        cdef double norm = 0.0, factor = 1.0 / batch, weight = pow(step, -self.power)
+        cdef double norm = 0.0, factor = 1.0 / batch, weight = pow(step, -RUNNING_POWER)
         for q in range(count):
             norm += self.gradient[q] * self.gradient[q]
         norm = sqrt(norm) / batch

@@ -104,8 +104,8 @@ def fourier_map(frequencies: FloatArray, phases: FloatArray, bandwidth: float) -
     Examples
     --------
     >>> fourier_map(np.ones((1, 2)), np.zeros(2), 2.0).evaluate(np.array([[0.0], [2.0]])).round(3)
-    array([[1.   , 1.   , 1.   , 0.   ],
-           [1.   , 0.54 , 0.54 , 0.   ]])
+    array([[1.  , 1.  , 1.  , 0.  ],
+           [1.  , 0.54, 0.54, 0.  ]])
     """
     columns, count = frequencies.shape
     size = padded(1 + count)

@@ -8,7 +8,7 @@ from qbeconometrics.exceptions import OptionError, check_choice
 from qbeconometrics.kernels._kernel_learning import RULES
 
 # Measured on a design with known effects; AdaGrad depends least on its rate.
-LEARNING_RATES = {"adagrad": 0.1, "rmsprop": 0.01, "adam": 0.01, "amsgrad": 0.03, "sgd": 0.3}
+LEARNING_RATES = {"adagrad": 0.1, "rmsprop": 0.01, "adam": 0.01, "amsgrad": 0.03, "sgd": 3.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,14 +23,14 @@ class Optimiser:
     decay, second_decay : float
         Of the averages of gradients and of their squares, for the rules that have them.
     power : float
-        Step k of "sgd" has the rate learning_rate k^-power.
+        Step k of "sgd" has the rate learning_rate k^-power, 1/2 < power < 1.
     """
 
     rule: str
     learning_rate: float
     decay: float = 0.9
     second_decay: float = 0.999
-    power: float = 0.7
+    power: float = 0.51
 
 
 def make_optimiser(rule: str = "adagrad", learning_rate: float | None = None) -> Optimiser:

@@ -111,6 +111,17 @@ def current_effects(state: StreamState) -> FloatArray:
     return effects_in_units_of_rows(state, state.b)
 
 
+def averaged_effects(state: StreamState) -> FloatArray:
+    """Return averages over the last two windows of (b12, b21) after each batch."""
+    return effects_in_units_of_rows(state, averaged_params(state)[-2:])
+
+
+def averaged_params(state: StreamState) -> FloatArray:
+    """Return averages over the last two windows of all parameters, in standardised units."""
+    rows = state.window[-1] + state.last_window[-1]
+    return np.asarray((state.param_sums + state.last_param_sums) * (BATCH / rows))
+
+
 def effects_in_units_of_rows(state: StreamState, b: FloatArray) -> FloatArray:
     """Return effects (..., 2) of standardised variables as effects of the variables."""
     ratio = state.spread[0] / state.spread[1]
@@ -147,12 +158,11 @@ def fitted_heads(
     averaged : bool, optional
         Whether weights are averages over the last two windows, or the last ones.
     """
-    heads = state.heads
-    if averaged:
-        steps = (state.window[-1] + state.last_window[-1]) / BATCH
-        sums = state.param_sums + state.last_param_sums
-        heads = sums[:-2].reshape(heads.shape) / steps
+    params = averaged_params(state) if averaged else state.params
+    heads = params[:-2].reshape(4, -1)
     scaled = np.ascontiguousarray((x - state.centre[2:]) / state.spread[2:])
     found = make_features(state, options).evaluate(scaled) @ heads.T
     spread = state.spread[:2]
-    return found[:, :2] * spread + state.centre[:2], np.exp(np.clip(found[:, 2:], LOW, HIGH)) * spread**2
+    return found[:, :2] * spread + state.centre[:2], np.exp(
+        np.clip(found[:, 2:], LOW, HIGH)
+    ) * spread**2

@@ -154,11 +154,6 @@ class StreamState:
         return self.batches > 0
 
     @property
-    def heads(self) -> FloatArray:
-        """Weights of m1, m2, g1, g2, shape (4, features)."""
-        return self.params[:-2].reshape(4, -1)
-
-    @property
     def b(self) -> FloatArray:
         """b12 and b21 in standardised units, a view."""
         return self.params[-2:]

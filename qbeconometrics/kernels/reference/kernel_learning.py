@@ -20,6 +20,7 @@ MOMENTS = 28  # sums over rows
 RUNNING = 6  # those of them with a running average
 PATH = 8  # sums over steps of the effects
 LANES = 4
+RUNNING_POWER = 0.7
 MOST_PRODUCT = 0.99
 
 
@@ -136,7 +137,7 @@ class Learner:
     memory : ndarray, shape (3, 4 size + 2)
         What the rule remembers: first moment, second moment, largest second moment.
     running : ndarray, shape (RUNNING,)
-        Running averages of A, B, C (see `window`); batch k has the weight k^-power.
+        Running averages of A, B, C (see `window`); batch k has the weight k^-0.7.
     window : ndarray, shape (MOMENTS,)
         Sums over rows, to which those of each batch are added before its step: w_1 and w_2 times
         q = (u1 u2, u1^2, u2^2), which are six; w1 / w2 and w2 / w1; w1^2, w1 w2 and w2^2 times
@@ -158,6 +159,7 @@ class Learner:
     epsilon : float
         Added to the roots that gradients are divided by.
     power : float
+        Above 1/2 and below 1 for averages of plain steps to be normal in the limit.
     low, high : float
         Bounds of log variances.
     most_ratio : float
@@ -191,7 +193,7 @@ class Learner:
         decay: float = 0.9,
         second_decay: float = 0.999,
         epsilon: float = 1e-8,
-        power: float = 0.7,
+        power: float = 0.51,
         low: float = -6.0,
         high: float = 6.0,
         most_ratio: float = 20.0,
@@ -238,7 +240,7 @@ class Learner:
             rows = slice(start, start + batch)
             sums, gradient = self._moments_and_gradient(y[rows], x[rows], effects)
             self._make_steps(gradient, step, effects)
-            self._running += step**-self._power * (sums[:RUNNING] / batch - self._running)
+            self._running += step**-RUNNING_POWER * (sums[:RUNNING] / batch - self._running)
             self._window += sums
             self._param_sums += self._params
 
