@@ -25,7 +25,7 @@ def trained_state(
     rows: FloatArray,
     options: StreamOptions,
     *,
-    passes: int = 3,
+    passes: int | None = None,
     rng: Any = None,
     names: Sequence[str] | None = None,
 ) -> StreamState:
@@ -37,6 +37,7 @@ def trained_state(
         Columns (y1, y2, x).
     options : StreamOptions
     passes : int, optional
+        None is `usual_passes`.
     rng : None, int, SeedSequence, BitGenerator or Generator
     names : sequence of str, optional
         Of the columns of x, for messages.
@@ -52,6 +53,7 @@ def trained_state(
     >>> trained_state(rows, StreamOptions(features="linear"), passes=2, rng=0).batches
     30
     """
+    passes = usual_passes(len(rows)) if passes is None else passes
     if passes < 1:
         raise OptionError(f"passes={passes!r} must be at least 1")
     if len(rows) < FIRST_ROWS:
@@ -64,6 +66,20 @@ def trained_state(
         for start in range(0, len(rows), PIECE):
             push(state, options, rows[shuffled[start : start + PIECE]], names=names)
     return state
+
+
+def usual_passes(n: int) -> int:
+    """Return how often `n` rows are seen: 500,000 rows in all, in 3 to 10 passes.
+
+    Heads that have not learned enough leave parts of the means in the residuals, which look like
+    error variances and may pass for identification.
+
+    Examples
+    --------
+    >>> [usual_passes(n) for n in (10_000, 100_000, 1_000_000)]
+    [10, 5, 3]
+    """
+    return min(max(-(-500_000 // n), 3), 10)
 
 
 def residuals_and_instruments(
@@ -83,7 +99,7 @@ def cross_fit(
     options: StreamOptions,
     *,
     folds: int = 2,
-    passes: int = 3,
+    passes: int | None = None,
     rng: Any = None,
     names: Sequence[str] | None = None,
 ) -> CrossFitted:
@@ -97,7 +113,7 @@ def cross_fit(
     folds : int, optional
         Parts of the same size, at random.
     passes : int, optional
-        Over the rows of the other folds.
+        Over the rows of the other folds; None is `usual_passes`.
     rng : None, int, SeedSequence, BitGenerator or Generator
     names : sequence of str, optional
 
