@@ -5,8 +5,6 @@ from numpy.typing import NDArray
 from typing_extensions import disjoint_base
 
 # What Cython adds to every module.
-__reduce_cython__: Any
-__setstate_cython__: Any
 __test__: dict[str, str]
 
 RULES: tuple[str, ...]

@@ -45,8 +45,8 @@ cdef class FeatureMap:
     cdef readonly Py_ssize_t columns, size
     cdef const double[::1] scales
 
-    def __init__(self):
-        raise TypeError("FeatureMap is a base class")
+    def __reduce__(self):
+        raise TypeError("a map is not pickled; its arrays are")
 
     cdef void fill(self, const double* x, double* out) noexcept nogil:
         pass
@@ -137,6 +137,7 @@ cdef class Learner:
     cdef double[::1] gradient, row_features
     cdef double[ROW_SUMS] batch_sums
     cdef int rule
+    cdef double determinant, log_determinant  # of the effects while rows are added
     cdef double rate, decay, second_decay, epsilon, power, low, high, most_ratio, most_norm
 
     def __init__(
@@ -164,7 +165,8 @@ cdef class Learner:
         if rule not in RULES:
             raise ValueError(f"rule must be one of {RULES}")
         if (
-            params.shape[0] != count or memory.shape[0] != 3 or memory.shape[1] != count
+            features.size < 1
+            or params.shape[0] != count or memory.shape[0] != 3 or memory.shape[1] != count
             or running.shape[0] != RUNNING or window.shape[0] != MOMENTS
             or param_sums.shape[0] != count or path.shape[0] != PATH
         ):
@@ -180,6 +182,9 @@ cdef class Learner:
         self.rate, self.second_decay = rate, second_decay
         self.epsilon, self.power, self.low, self.high = epsilon, power, low, high
         self.most_ratio, self.most_norm = most_ratio, most_norm
+
+    def __reduce__(self):
+        raise TypeError("a learner is not pickled; its arrays are")
 
     def learn(
         self,
@@ -200,6 +205,7 @@ cdef class Learner:
         with nogil:
             while start < n:
                 step += 1
+                self.start_rows()
                 memset(&self.gradient[0], 0, self.gradient.shape[0] * sizeof(double))
                 memset(self.batch_sums, 0, sizeof(self.batch_sums))
                 for i in range(start, start + batch):
@@ -218,6 +224,7 @@ cdef class Learner:
         if sums.shape[0] != MOMENTS:
             raise ValueError("the shapes do not go together")
         with nogil:
+            self.start_rows()
             for i in range(n):
                 self.add_row(&y[i, 0], &x[i, 0], &sums[0], HELD, False)
 
@@ -225,6 +232,11 @@ cdef class Learner:
         if y.shape[0] != x.shape[0] or y.shape[1] != 2 or x.shape[1] != self.features.columns:
             raise ValueError("the shapes do not go together")
         return y.shape[0]
+
+    cdef void start_rows(self) noexcept nogil:
+        cdef const double* b = &self.params[4 * self.features.size]
+        self.determinant = 1.0 - b[0] * b[1]
+        self.log_determinant = log(fabs(self.determinant))
 
     cdef void add_row(
         self, const double* y, const double* x, double* sums, int update, bint learning
@@ -235,7 +247,7 @@ cdef class Learner:
         cdef const double* b = &self.params[4 * size]
         cdef double[4] heads, factors
         cdef double* slope
-        cdef double ratio, determinant = 1.0 - b[0] * b[1]
+        cdef double ratio, determinant = self.determinant
         cdef Row r
         cdef int j
         self.features.fill(x, phi)
@@ -246,7 +258,7 @@ cdef class Learner:
             r.g[j] = min(max(heads[2 + j], self.low), self.high)
             r.clipped[j] = r.g[j] != heads[2 + j]
         r.w1, r.w2 = exp(-r.g[0]), exp(-r.g[1])
-        add_moments(sums, &r, determinant)
+        add_moments(sums, &r, self.log_determinant)
         if not learning:
             return
         factors[0] = r.e1 * r.w1 - b[1] * (r.e2 * r.w2)
@@ -291,7 +303,7 @@ cdef class Learner:
             self.param_sums[q] += self.params[q]
 
 
-cdef inline void add_moments(double* sums, const Row* r, double determinant) noexcept nogil:
+cdef inline void add_moments(double* sums, const Row* r, double log_determinant) noexcept nogil:
     cdef double[3] v, w
     cdef double weight
     cdef int a, c, pair
@@ -309,7 +321,7 @@ cdef inline void add_moments(double* sums, const Row* r, double determinant) noe
             for c in range(a + 1):
                 sums[0] += weight * v[c]
                 sums += 1
-    sums[0] += log(fabs(determinant)) - 0.5 * (
+    sums[0] += log_determinant - 0.5 * (
         (r.g[0] + r.e1 * r.e1 * r.w1) + (r.g[1] + r.e2 * r.e2 * r.w2)
     )
     sums[1] += 1.0

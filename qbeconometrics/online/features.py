@@ -25,6 +25,7 @@ LANES = 4
 # Share of the median distance that is the default bandwidth: too wide a kernel misses curvature
 # without a sign of it, too narrow a one is noisy.
 MEDIAN_SHARE = 0.5
+MEDIAN_ROWS = 400
 
 
 def draw_frequencies(
@@ -71,7 +72,7 @@ def draw_frequencies(
 
 
 def median_bandwidth(x: FloatArray, share: float = MEDIAN_SHARE) -> float:
-    """Return a share of the median distance between rows (n, k).
+    """Return a share of the median distance between the first of rows (n, k).
 
     Raises
     ------
@@ -83,7 +84,7 @@ def median_bandwidth(x: FloatArray, share: float = MEDIAN_SHARE) -> float:
     >>> median_bandwidth(np.array([[0.0], [1.0], [3.0]]))
     1.0
     """
-    median = float(np.median(pdist(x)))
+    median = float(np.median(pdist(x[:MEDIAN_ROWS])))
     if median == 0.0:
         raise InputError(
             "more than half of the first rows of x are the same, so their distances give no "
