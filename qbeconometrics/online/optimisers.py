@@ -8,7 +8,7 @@ from qbeconometrics.exceptions import OptionError, check_choice
 from qbeconometrics.kernels._kernel_learning import RULES
 
 # Measured on a design with known effects; AdaGrad depends least on its rate.
-LEARNING_RATES = {"adagrad": 0.2, "rmsprop": 0.01, "adam": 0.01, "amsgrad": 0.03, "sgd": 3.0}
+LEARNING_RATES = {"adagrad": 0.1, "rmsprop": 0.01, "adam": 0.01, "amsgrad": 0.03, "sgd": 3.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ def make_optimiser(rule: str = "adagrad", learning_rate: float | None = None) ->
     Examples
     --------
     >>> make_optimiser().learning_rate, make_optimiser("adam", 0.02).learning_rate
-    (0.2, 0.02)
+    (0.1, 0.02)
     """
     check_choice(rule, RULES, "optimiser")
     rate = LEARNING_RATES[rule] if learning_rate is None else float(learning_rate)
