@@ -15,6 +15,7 @@ from qbeconometrics import (
     simulate,
     stiefel,
 )
+from qbeconometrics.models.bidirectional import OnlineBidirectional
 from qbeconometrics.models.calibration import calibrate_learning_rate
 from qbeconometrics.models.calibration_comparison import compare_calibrations
 from qbeconometrics.models.gmm import QuasiBayesGMM
@@ -36,6 +37,7 @@ __version__ = version("qbeconometrics")
 __all__ = [
     "LinearMoments",
     "NetworkEigenmodel",
+    "OnlineBidirectional",
     "ProbabilisticPCA",
     "QuasiBayesGMM",
     "QuasiBayesIV",

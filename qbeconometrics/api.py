@@ -3,6 +3,7 @@
 from qbeconometrics import (
     LinearMoments,
     NetworkEigenmodel,
+    OnlineBidirectional,
     ProbabilisticPCA,
     QuasiBayesGMM,
     QuasiBayesIV,
@@ -29,6 +30,7 @@ from qbeconometrics import (
 __all__ = [
     "LinearMoments",
     "NetworkEigenmodel",
+    "OnlineBidirectional",
     "ProbabilisticPCA",
     "QuasiBayesGMM",
     "QuasiBayesIV",

@@ -85,6 +85,10 @@ class WeakInstrumentWarning(QBEconometricsWarning):
     """The first stage is weak, so the prior matters."""
 
 
+class WeakIdentificationWarning(QBEconometricsWarning):
+    """The data hardly tell the parameters from each other: standard errors are not given."""
+
+
 class NormalizationWarning(QBEconometricsWarning):
     """Coefficients are normalised by one that may be zero; read what does not depend on it."""
 

@@ -192,7 +192,7 @@ def learn_formula(formula: str, frames: Frames, env: Any, missing: str) -> Block
             raise InputError("There is no block of data to learn the columns of the formula from.")
         first = as_frame(blocks[0])
         refuse_unknown_names(factors, first, env)
-        _refuse_terms_across_rows(factors, first, env)
+        refuse_terms_across_rows(factors, first, env)
         infos = _designs(sides, factors, frames, env, kept_env, sample, missing)
         outcome.memorize_passes_needed({}, kept_env)
         parts = [
@@ -307,7 +307,7 @@ def is_stateful(factor: Any, env: Any) -> bool:
     return int(factor.memorize_passes_needed({}, env)) > 0
 
 
-def _refuse_terms_across_rows(factors: list[Any], frame: pd.DataFrame, env: Any) -> None:
+def refuse_terms_across_rows(factors: list[Any], frame: pd.DataFrame, env: Any) -> None:
     """Refuse expressions whose value in a row depends on other rows: blocks would cut them off."""
     head = frame.iloc[:LOOKED_AT_TWICE]
     middle = len(head) // 2

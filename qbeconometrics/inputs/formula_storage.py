@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -21,7 +21,27 @@ from .formula_text import split_formula
 PLAIN_ENVIRONMENT = {"np": np}
 
 
-def describe_formula(formula: BlockFormula) -> dict[str, Any]:
+class FixedColumns(Protocol):
+    """A formula whose columns are fixed, such as `BlockFormula`."""
+
+    @property
+    def formula(self) -> str:
+        """As typed."""
+
+    @property
+    def infos(self) -> tuple[Any, ...]:
+        """Of the sides, as patsy describes them."""
+
+    @property
+    def env(self) -> Any:
+        """Where functions are looked up."""
+
+    @property
+    def data_columns(self) -> tuple[str, ...]:
+        """Columns of the data that are read."""
+
+
+def describe_formula(formula: FixedColumns) -> dict[str, Any]:
     """Return everything that fixes the columns, for JSON.
 
     Raises
@@ -36,7 +56,7 @@ def describe_formula(formula: BlockFormula) -> dict[str, Any]:
     }
 
 
-def _describe_side(info: Any, formula: BlockFormula) -> dict[str, Any]:
+def _describe_side(info: Any, formula: FixedColumns) -> dict[str, Any]:
     places = {factor: place for place, factor in enumerate(info.factor_infos)}
     return {
         "columns": list(info.column_names),
@@ -53,7 +73,7 @@ def _describe_side(info: Any, formula: BlockFormula) -> dict[str, Any]:
     }
 
 
-def _describe_factor(factor: Any, described: Any, formula: BlockFormula) -> dict[str, Any]:
+def _describe_factor(factor: Any, described: Any, formula: FixedColumns) -> dict[str, Any]:
     code = factor.factor.code
     if is_stateful(factor.factor, formula.env):
         raise OptionError(
@@ -107,7 +127,7 @@ def rebuild_formula(description: dict[str, Any], env: Any = None) -> BlockFormul
     text = split_formula(formula)
     try:
         with patsy_errors_named(formula):
-            infos = tuple(_rebuild_side(side, env) for side in description["sides"])
+            infos = rebuild_sides(description, env)
             outcome = outcome_factor(text)
             outcome.memorize_passes_needed({}, env)
             parts = [
@@ -129,6 +149,11 @@ def rebuild_formula(description: dict[str, Any], env: Any = None) -> BlockFormul
         tuple(instrument.columns),
         tuple(description["data_columns"]),
     )
+
+
+def rebuild_sides(description: dict[str, Any], env: Any) -> tuple[Any, ...]:
+    """Return patsy's descriptions of the sides that `describe_formula` described."""
+    return tuple(_rebuild_side(side, env) for side in description["sides"])
 
 
 def _rebuild_side(side: dict[str, Any], env: Any) -> Any:

@@ -43,6 +43,10 @@ class SystemBlocks:
     n_dropped : int
     recipe : RegressorRecipe
         Builds the columns of `controls` and `exog` from new data.
+    outcomes : RegressorRecipe
+        Builds the columns of `endog`.
+    factors : tuple of patsy factors
+        All that the formula reads.
     """
 
     endog: pd.DataFrame
@@ -51,6 +55,8 @@ class SystemBlocks:
     kept: NDArray[np.bool_]
     n_dropped: int
     recipe: RegressorRecipe
+    outcomes: RegressorRecipe
+    factors: tuple[Any, ...]
 
 
 def build_system(
@@ -126,6 +132,8 @@ def build_system(
         kept=kept,
         n_dropped=int(len(kept) - kept.sum()),
         recipe=RegressorRecipe(tuple(infos[1:]), data_columns_of(sides, columns.frame), formula),
+        outcomes=RegressorRecipe((infos[0],), data_columns_of([outcomes], columns.frame), formula),
+        factors=tuple(factors),
     )
 
 

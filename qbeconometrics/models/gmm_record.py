@@ -43,7 +43,7 @@ def gmm_record(
         endog_name=model.arrays.endog_name,
         model_name=type(model).__name__,
         formula=None,
-        nobs=model.arrays.n,
+        nobs=model.nobs,
         n_dropped=model.n_dropped,
         instrument_names=(),
         endogenous_names=(),

@@ -55,6 +55,11 @@ class UserMoments:
         raise NotImplementedError
 
     @property
+    def nobs(self) -> int:
+        """Observations."""
+        return self.arrays.n
+
+    @property
     def _has_jac(self) -> bool:
         raise NotImplementedError
 

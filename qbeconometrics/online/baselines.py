@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import combinations_with_replacement
+from math import comb
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +16,9 @@ from qbeconometrics.online.effect_moments import effect_moments
 from qbeconometrics.online.inference import EffectEstimate, estimate_effects
 
 FloatArray = NDArray[np.float64]
+
+# Largest polynomials of the means, and of the instruments, in a comparison of all baselines.
+MOST_TERMS, MOST_INSTRUMENTS = 120, 30
 
 
 class LeastSquares(NamedTuple):
@@ -102,7 +106,11 @@ def single_equations(
     -------
     LeastSquares
     """
-    u1, u2 = reduced_form_residuals(y1, y2, x, degree)
+    return _slopes(*reduced_form_residuals(y1, y2, x, degree))
+
+
+def _slopes(u1: FloatArray, u2: FloatArray) -> LeastSquares:
+    """Least squares of each residual on the other one."""
     params, bse = [], []
     for own, other in ((u1, u2), (u2, u1)):
         total = float(other @ other)
@@ -210,3 +218,47 @@ def rigobon(
         raise InputError("two effects need two or more regimes; there is one")
     indicators = (labels[:, None] == names).astype(np.float64)
     return estimate_effects(effect_moments(u1, u2, indicators))
+
+
+def all_baselines(
+    y1: ArrayLike, y2: ArrayLike, x: ArrayLike
+) -> list[tuple[str, LeastSquares | EffectEstimate]]:
+    """Return names and estimates of all baselines, with polynomials as large as x allows.
+
+    Parameters
+    ----------
+    y1, y2 : array_like, shape (n,)
+    x : array_like, shape (n, d)
+
+    Notes
+    -----
+    Degrees are the usual ones of each estimator, lowered until the polynomial of the means has at
+    most MOST_TERMS terms and that of the instruments MOST_INSTRUMENTS. Regimes are quantiles of the
+    fitted ratio of variances, which is ours.
+    """
+    n, d = np.shape(x)
+    mean_degree = _largest_degree(d, 5, min(MOST_TERMS, n // 4))
+    degree = _largest_degree(d, 2, MOST_INSTRUMENTS)
+    u1, u2 = reduced_form_residuals(y1, y2, x, mean_degree)
+    instruments = polynomial(x, degree)[:, 1:]
+    found: list[tuple[str, LeastSquares | EffectEstimate]] = [
+        ("single-equation OLS", single_equations(y1, y2, x, degree=min(3, mean_degree)))
+    ]
+    if instruments.shape[1] > 1:
+        lewbel = estimate_effects(effect_moments(u1, u2, instruments, centered=True))
+        found.append(("Lewbel, polynomial", lewbel))
+    for count in (2, 4):
+        labels = variance_regimes(u1, u2, x, count)
+        names = np.unique(labels)
+        if len(names) > 1:
+            indicators = (labels[:, None] == names).astype(np.float64)
+            estimate = estimate_effects(effect_moments(u1, u2, indicators))
+            found.append((f"Rigobon, {count} regimes", estimate))
+    return found
+
+
+def _largest_degree(columns: int, most: int, terms: int) -> int:
+    """Largest degree, 1 at least, of a polynomial with so many terms."""
+    return next(
+        (degree for degree in range(most, 1, -1) if comb(columns + degree, degree) <= terms), 1
+    )

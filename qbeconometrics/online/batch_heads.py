@@ -33,6 +33,9 @@ LOG_SQUARE = 1.2703628454614782
 
 SCORING_STEPS = 3
 
+# Added to the diagonal of the features' mean products, as a share of its mean.
+RIDGE = 1e-6
+
 TRAINING = ("others", "earlier")
 
 
@@ -65,7 +68,7 @@ def cross_fitted_rows(
     *,
     folds: ArrayLike,
     training: str = "others",
-    ridge: float = 1e-6,
+    ridge: float = RIDGE,
 ) -> CrossFittedRows:
     """Return residuals and instruments of rows, by heads that were fitted without their fold.
 
@@ -128,17 +131,77 @@ def cross_fitted_rows(
         seen = places[:, None] <= np.arange(len(names) - 1)
         # Heads k are for fold k + 1.
         places = places - 1
-    rows = _Rows(y, columns, features, seen, ridge)
-    residuals = rows.fit_means()
-    first = rows.fit_log_squares(residuals)
-    effects = rows.effects(residuals, first)
-    # e1 = u1 - b12 u2 and e2 = u2 - b21 u1, (n, K, 2).
-    errors = residuals - effects * residuals[:, :, ::-1]
-    logs = rows.score(errors, rows.fit_log_squares(errors))
+    fitted = _Rows(y, columns, features, seen, ridge).fit()
     kept = np.flatnonzero(places >= 0)
     own = kept, places[kept]
-    u1, u2 = residuals[own].T.copy()
-    return CrossFittedRows(u1, u2, np.exp(-logs[own]), labels[kept])
+    u1, u2 = fitted.residuals[own].T.copy()
+    return CrossFittedRows(u1, u2, np.exp(-fitted.logs[own]), labels[kept])
+
+
+class PooledHeads(NamedTuple):
+    """Heads that were fitted to all rows, and what they make of them.
+
+    Attributes
+    ----------
+    weights : ndarray, shape (4, p)
+        Of the means of y1 and y2 and the log variances of the errors.
+    low, high : ndarray, shape (2,)
+        Bounds of the log variances.
+    u1, u2 : ndarray, shape (n,)
+    instruments : ndarray, shape (n, 2)
+        As in `CrossFittedRows`.
+    """
+
+    weights: FloatArray
+    low: FloatArray
+    high: FloatArray
+    u1: FloatArray
+    u2: FloatArray
+    instruments: FloatArray
+
+
+def pooled_heads(
+    y: FloatArray, x: FloatArray, features: Features, *, ridge: float = RIDGE
+) -> PooledHeads:
+    """Return heads fitted to all rows, as `cross_fitted_rows` fits those of a fold.
+
+    Parameters
+    ----------
+    y : ndarray, shape (n, 2)
+    x : ndarray, shape (n, d)
+    features : callable
+    ridge : float, optional
+
+    Raises
+    ------
+    InputError
+        As `cross_fitted_rows`.
+    """
+    fitted = _Rows(y, x, features, np.ones((len(y), 1), dtype=bool), ridge).fit()
+    weights = np.concatenate([fitted.means[:, 0], fitted.log_weights[:, 0]], axis=1).T
+    center = fitted.center[0]
+    u1, u2 = fitted.residuals[:, 0].T.copy()
+    return PooledHeads(
+        np.ascontiguousarray(weights),
+        center - LARGEST_LOG,
+        center + LARGEST_LOG,
+        u1,
+        u2,
+        np.exp(-fitted.logs[:, 0]),
+    )
+
+
+class _Fitted(NamedTuple):
+    """Coefficients (p, K, 2) of means and log variances, and residuals and logs (n, K, 2).
+
+    The logs are bounded about their medians before the last step, `center` (K, 2).
+    """
+
+    means: FloatArray
+    log_weights: FloatArray
+    residuals: FloatArray
+    logs: FloatArray
+    center: FloatArray
 
 
 class _Rows:
@@ -208,10 +271,18 @@ class _Rows:
         parts = [phi @ flat for _, phi in self.blocks()]
         return np.concatenate(parts).reshape(-1, self.n_heads, 2)
 
-    def fit_means(self) -> FloatArray:
-        """Residuals of y1 and y2."""
+    def fit(self) -> _Fitted:
+        """Means, first log variances of residuals, effects, and log variances of errors."""
         target = np.repeat(self.y[:, None, :], self.n_heads, axis=1)
-        return target - self.values(self.regress(target))
+        means = self.regress(target)
+        residuals = target - self.values(means)
+        effects = self.effects(residuals, self.fit_log_squares(residuals))
+        # e1 = u1 - b12 u2 and e2 = u2 - b21 u1, (n, K, 2).
+        errors = residuals - effects * residuals[:, :, ::-1]
+        weights = self.score(errors, self.fit_log_squares(errors))
+        logs = self.values(weights)
+        center = np.median(logs, axis=0)
+        return _Fitted(means, weights, residuals, _bounded(logs, center), center)
 
     def fit_log_squares(self, errors: FloatArray) -> FloatArray:
         """Coefficients of log variances, by least squares of log squares."""
@@ -233,14 +304,13 @@ class _Rows:
         return found
 
     def score(self, errors: FloatArray, coefficients: FloatArray) -> FloatArray:
-        """Log variances after Fisher scoring, (n, K, 2)."""
+        """Coefficients (p, K, 2) of log variances after Fisher scoring."""
         squares = errors**2
-        logs = _bounded(self.values(coefficients))
         for _ in range(SCORING_STEPS):
+            logs = _bounded(self.values(coefficients))
             standardised = np.minimum(squares * np.exp(-logs), LARGEST_SQUARE)
             coefficients = coefficients + self.regress(standardised - 1.0)
-            logs = _bounded(self.values(coefficients))
-        return logs
+        return coefficients
 
 
 def _products(phi: FloatArray, target: FloatArray, seen: NDArray[np.bool_]) -> FloatArray:
@@ -249,7 +319,7 @@ def _products(phi: FloatArray, target: FloatArray, seen: NDArray[np.bool_]) -> F
     return (phi.T @ masked.reshape(len(masked), -1)).reshape(-1, *target.shape[1:])
 
 
-def _bounded(logs: FloatArray) -> FloatArray:
+def _bounded(logs: FloatArray, center: FloatArray | None = None) -> FloatArray:
     """Log variances no further from their median than e to the eighth."""
-    center = np.median(logs, axis=0)
-    return np.clip(logs, center - LARGEST_LOG, center + LARGEST_LOG)
+    middle = np.median(logs, axis=0) if center is None else center
+    return np.clip(logs, middle - LARGEST_LOG, middle + LARGEST_LOG)

@@ -1,144 +1,192 @@
-"""Heads trained by several passes over rows in memory, and used on rows that they have not seen."""
+"""The estimate from rows in memory: several passes, heads fitted without the rows they serve."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from math import comb
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from qbeconometrics.exceptions import InputError, OptionError
-from qbeconometrics.online.cross_fitting import CrossFitted, cross_fitted
-from qbeconometrics.online.stream import push
-from qbeconometrics.online.stream_moments import fitted_heads
-from qbeconometrics.online.stream_state import FIRST_ROWS, StreamOptions, StreamState, new_state
+from qbeconometrics.diagnostics.overidentification import JStatistic
+from qbeconometrics.exceptions import InputError, OptionError, check_choice
+from qbeconometrics.online.batch_heads import cross_fitted_rows, pooled_heads
+from qbeconometrics.online.closed_form import WEAK
+from qbeconometrics.online.cross_fitting import cross_fitted, two_pass
+from qbeconometrics.online.effect_moments import EffectMoments, effect_moments
+from qbeconometrics.online.features import (
+    MEDIAN_ROWS,
+    draw_frequencies,
+    median_bandwidth,
+    monomial_scales,
+)
+from qbeconometrics.online.heads import FeatureChoice, Heads
+from qbeconometrics.online.identification import overidentification
+from qbeconometrics.online.inference import EffectEstimate
+from qbeconometrics.online.stream import column_names
+from qbeconometrics.online.stream_state import StreamOptions
 from qbeconometrics.sampling.seeds import spawn_seeds
 
 FloatArray = NDArray[np.float64]
 
-# Rows that are shuffled into one piece.
-PIECE = 10 * FIRST_ROWS
+METHODS = ("cross-fitted", "two-pass")
 
 
-def trained_state(
-    rows: FloatArray,
-    options: StreamOptions,
-    *,
-    passes: int | None = None,
-    rng: Any = None,
-    names: Sequence[str] | None = None,
-) -> StreamState:
-    """Return what a stream knows after several passes over rows, each in a new random order.
+@dataclass(frozen=True, slots=True)
+class MemoryFit:
+    """What rows in memory say.
 
-    Parameters
+    Attributes
     ----------
-    rows : ndarray, shape (n, 2 + k)
-        Columns (y1, y2, x).
-    options : StreamOptions
-    passes : int, optional
-        None is `usual_passes`.
-    rng : None, int, SeedSequence, BitGenerator or Generator
-    names : sequence of str, optional
-        Of the columns of x, for messages.
-
-    Raises
-    ------
-    InputError
-        If there are fewer than 1,000 rows.
-
-    Examples
-    --------
-    >>> rows = np.random.default_rng(0).standard_normal((1_500, 3))
-    >>> trained_state(rows, StreamOptions(features="linear"), passes=2, rng=0).batches
-    30
+    estimate : EffectEstimate
+    moments : EffectMoments
+        That the estimate solves.
+    tested : EffectMoments
+        For the rank test and the robust set: of heads that were fitted to earlier folds.
+    variance_ratios : tuple of float
+        Means of exp(g1 - g2) and exp(g2 - g1).
+    overidentification : JStatistic or None
+        Of the constant and x as further instruments; None without an estimate.
+    by_fold : tuple of EffectEstimate
+        Of each fold's rows alone; empty for "two-pass".
+    heads : Heads
+        Fitted to all rows.
     """
-    passes = usual_passes(len(rows)) if passes is None else passes
-    if passes < 1:
-        raise OptionError(f"passes={passes!r} must be at least 1")
-    if len(rows) < FIRST_ROWS:
-        raise InputError(f"{len(rows)} rows are too few to train on; {FIRST_ROWS:,} are needed")
-    features, order = spawn_seeds(rng, 2)
-    state = new_state(options, rows.shape[1] - 2, rng=features)
-    generator = np.random.default_rng(order)
-    for _ in range(passes):
-        shuffled = generator.permutation(len(rows))
-        for start in range(0, len(rows), PIECE):
-            push(state, options, rows[shuffled[start : start + PIECE]], names=names)
-    return state
+
+    estimate: EffectEstimate
+    moments: EffectMoments
+    tested: EffectMoments
+    variance_ratios: tuple[float, float]
+    overidentification: JStatistic | None
+    by_fold: tuple[EffectEstimate, ...]
+    heads: Heads
 
 
-def usual_passes(n: int) -> int:
-    """Return how often `n` rows are seen: 500,000 rows in all, in 3 to 10 passes.
-
-    Heads that have not learned enough leave parts of the means in the residuals, which look like
-    error variances and may pass for identification.
-
-    Examples
-    --------
-    >>> [usual_passes(n) for n in (10_000, 100_000, 1_000_000)]
-    [10, 5, 3]
-    """
-    return min(max(-(-500_000 // n), 3), 10)
-
-
-def residuals_and_instruments(
-    state: StreamState, options: StreamOptions, rows: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    """Return y - E(y|x) and exp(-g1), exp(-g2) at rows, each of shape (n, 2)."""
-    residuals, instruments = np.empty((2, len(rows), 2))
-    for start in range(0, len(rows), FIRST_ROWS):
-        piece = slice(start, start + FIRST_ROWS)
-        means, variances = fitted_heads(state, options, rows[piece, 2:])
-        residuals[piece], instruments[piece] = rows[piece, :2] - means, 1.0 / variances
-    return residuals, instruments
-
-
-def cross_fit(
+def fit_in_memory(
     rows: FloatArray,
     options: StreamOptions,
     *,
+    method: str = "cross-fitted",
     folds: int = 2,
-    passes: int | None = None,
     rng: Any = None,
     names: Sequence[str] | None = None,
-) -> CrossFitted:
-    """Return the estimate from all rows, each with heads that were trained on the other folds.
+) -> MemoryFit:
+    """Estimate the effects from rows that can be read several times.
 
     Parameters
     ----------
     rows : ndarray, shape (n, 2 + k)
         Columns (y1, y2, x).
     options : StreamOptions
+        Of which only the features are used: heads are fitted by least squares and scoring.
+    method : {"cross-fitted", "two-pass"}
+        Heads of other folds, or of all rows.
     folds : int, optional
         Parts of the same size, at random.
-    passes : int, optional
-        Over the rows of the other folds; None is `usual_passes`.
     rng : None, int, SeedSequence, BitGenerator or Generator
+        For the features and the folds.
     names : sequence of str, optional
+        Of (y1, y2, x), for messages.
 
     Raises
     ------
-    OptionError
-        If there are fewer than two folds, or no pass.
     InputError
-        If fewer than 1,000 rows are left to train on.
+        If a column does not vary, or there are too few rows for the features.
+    OptionError
 
     Examples
     --------
     >>> from qbeconometrics import simulate
     >>> data = simulate.bidirectional(20_000)[["y1", "y2", "x1", "x2"]]
-    >>> found = cross_fit(data.to_numpy(), StreamOptions(n_features=40), rng=0)
-    >>> found.pooled.params.round(1)
+    >>> found = fit_in_memory(data.to_numpy(), StreamOptions(n_features=40), rng=0)
+    >>> found.estimate.params.round(1)
     array([ 0.5, -0.4])
     """
-    if folds < 2:
-        raise OptionError(f"folds={folds!r} must be at least 2")
-    assignment, *training = spawn_seeds(rng, 1 + folds)
-    fold_of = np.random.default_rng(assignment).permutation(np.arange(len(rows)) % folds)
-    residuals, instruments = np.empty((2, len(rows), 2))
-    for fold, seed in enumerate(training):
-        own = fold_of == fold
-        state = trained_state(rows[~own], options, passes=passes, rng=seed, names=names)
-        residuals[own], instruments[own] = residuals_and_instruments(state, options, rows[own])
-    return cross_fitted(residuals[:, 0], residuals[:, 1], instruments, fold_of)
+    check_choice(method, METHODS, "method")
+    if isinstance(folds, bool) or not isinstance(folds, (int, np.integer)) or folds < 2:
+        raise OptionError(f"folds={folds!r} must be a whole number of at least 2")
+    generator = np.random.default_rng(spawn_seeds(rng, 1)[0])
+    centre, spread = _units(rows, names)
+    scaled = (rows - centre) / spread
+    y, x = scaled[:, :2], np.ascontiguousarray(scaled[:, 2:])
+    y1, y2 = y.T
+    choice = choose_features(x, options, generator)
+    width = feature_count(options, x.shape[1])
+    evaluate = choice.feature_map().evaluate
+
+    def features(part: FloatArray) -> FloatArray:
+        return evaluate(np.ascontiguousarray(part))[:, :width]
+
+    fold_of = generator.permutation(np.arange(len(rows)) % folds)
+    pooled = pooled_heads(y, x, features)
+    earlier = cross_fitted_rows(y1, y2, x, features, folds=fold_of, training="earlier")
+    units = spread[:2]
+    tested = effect_moments(
+        earlier.u1 * units[0], earlier.u2 * units[1], earlier.instruments / units**2
+    )
+    by_fold: tuple[EffectEstimate, ...] = ()
+    if method == "two-pass":
+        u1, u2, w = pooled.u1 * units[0], pooled.u2 * units[1], pooled.instruments / units**2
+        moments, estimate = effect_moments(u1, u2, w), two_pass(u1, u2, w)
+    else:
+        own = cross_fitted_rows(y1, y2, x, features, folds=fold_of)
+        u1, u2, w = own.u1 * units[0], own.u2 * units[1], own.instruments / units**2
+        found = cross_fitted(u1, u2, w, own.folds)
+        moments, estimate, by_fold = found.moments, found.pooled, found.by_fold
+    return MemoryFit(
+        estimate,
+        moments,
+        tested,
+        (float(np.mean(w[:, 1] / w[:, 0])), float(np.mean(w[:, 0] / w[:, 1]))),
+        _restrictions(u1, u2, w, x, estimate),
+        by_fold,
+        Heads(choice, centre, spread, pooled.weights, pooled.low, pooled.high),
+    )
+
+
+def _units(rows: FloatArray, names: Sequence[str] | None) -> tuple[FloatArray, FloatArray]:
+    """Means and standard deviations of the columns."""
+    centre, spread = rows.mean(axis=0), rows.std(axis=0)
+    still = ~(spread > 1e-10 * np.abs(centre))
+    if still.any():
+        name = column_names(rows.shape[1] - 2, names)[int(np.argmax(still))]
+        raise InputError(f"{name} does not vary; drop it")
+    return centre, spread
+
+
+def choose_features(
+    x: FloatArray, options: StreamOptions, rng: np.random.Generator
+) -> FeatureChoice:
+    """Draw frequencies and settle the bandwidth by rows at random, or scale monomials."""
+    k, count = x.shape[1], options.random_features
+    if count == 0:
+        degree = options.polynomial_degree
+        scales = monomial_scales(x, degree)
+        return FeatureChoice(np.zeros((k, 0)), np.zeros(0), 0.0, degree, scales)
+    orthogonal = options.features == "orthogonal"
+    frequencies = draw_frequencies(k, count, orthogonal=orthogonal, rng=rng)
+    phases = rng.uniform(0.0, 2.0 * np.pi, count)
+    some = rng.choice(len(x), min(len(x), MEDIAN_ROWS), replace=False)
+    bandwidth = median_bandwidth(x[some]) if options.bandwidth is None else options.bandwidth
+    return FeatureChoice(frequencies, phases, bandwidth, options.degree, np.zeros(0))
+
+
+def feature_count(options: StreamOptions, columns: int) -> int:
+    """Return the number of features, the constant among them, without filling zeros."""
+    if options.random_features:
+        return 1 + options.random_features
+    return comb(columns + options.polynomial_degree, columns)
+
+
+def _restrictions(
+    u1: FloatArray, u2: FloatArray, w: FloatArray, x: FloatArray, estimate: EffectEstimate
+) -> JStatistic | None:
+    """Hansen's J of E(z e1 e2) = 0 with the constant and x among the instruments."""
+    if estimate.status == WEAK:
+        return None
+    # Inverse variances may be of any size; instruments are compared in units of their own.
+    instruments = np.column_stack([w / w.mean(axis=0), np.ones(len(x)), x])
+    found = overidentification(effect_moments(u1, u2, instruments))
+    return found if np.isfinite(found.value) else None

@@ -119,14 +119,33 @@ def information_covariance(
     array([[ 6., -4.],
            [-4.,  3.]])
     """
-    b12, b21 = np.asarray(params, dtype=np.float64)
-    forward, backward = _ratio_means(log_variance1, log_variance2)
-    kappa = forward * backward - 1.0
     rows = np.size(log_variance1) if n is None else n
+    return covariance_of_ratios(params, _ratio_means(log_variance1, log_variance2), rows)
+
+
+def covariance_of_ratios(
+    params: ArrayLike, variance_ratios: tuple[float, float], n: int
+) -> FloatArray:
+    """Return `information_covariance` from the means of exp(g1 - g2) and exp(g2 - g1).
+
+    Parameters
+    ----------
+    params : array_like, shape (2,)
+    variance_ratios : tuple of float
+    n : int
+
+    Returns
+    -------
+    ndarray, shape (2, 2)
+        NaN if kappa is zero.
+    """
+    b12, b21 = np.asarray(params, dtype=np.float64)
+    forward, backward = variance_ratios
+    kappa = forward * backward - 1.0
     if not kappa > 0.0:
         return np.full((2, 2), np.nan)
     adjugate = np.array([[forward, -1.0], [-1.0, backward]])
-    return np.asarray((1.0 - b12 * b21) ** 2 / (kappa * rows) * adjugate)
+    return np.asarray((1.0 - b12 * b21) ** 2 / (kappa * n) * adjugate)
 
 
 def sandwich_covariance(params: ArrayLike, moments: EffectMoments) -> FloatArray:

@@ -12,17 +12,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from qbeconometrics.exceptions import IdentificationError, InputError
-from qbeconometrics.kernels._kernel_learning import FeatureMap, Learner
+from qbeconometrics.kernels._kernel_learning import Learner
 from qbeconometrics.online.closed_form import WEAK, solve_effects
-from qbeconometrics.online.features import (
-    fourier_map,
-    median_bandwidth,
-    monomial_map,
-    monomial_scales,
-)
+from qbeconometrics.online.features import median_bandwidth, monomial_scales
+from qbeconometrics.online.heads import FeatureChoice
 from qbeconometrics.online.stream_state import (
     BATCH,
     CURVE_POINTS,
@@ -39,49 +35,9 @@ FloatArray = NDArray[np.float64]
 LOW, HIGH = -12.0, 6.0
 
 
-def checked_rows(
-    y1: ArrayLike, y2: ArrayLike, x: ArrayLike, *, names: Sequence[str] | None = None
-) -> FloatArray:
-    """Return the columns (y1, y2, x) of rows, shape (n, 2 + k).
-
-    Parameters
-    ----------
-    y1, y2 : array_like, shape (n,)
-    x : array_like, shape (n, k) or (n,)
-    names : sequence of str, optional
-        Of the columns of x, for messages.
-
-    Raises
-    ------
-    InputError
-        If lengths differ, or a value is missing or infinite.
-
-    Examples
-    --------
-    >>> checked_rows([1.0], [2.0], [[3.0, 4.0]])
-    array([[1., 2., 3., 4.]])
-    """
-    parts = [np.asarray(part, dtype=np.float64) for part in (y1, y2, x)]
-    if parts[2].ndim == 1:
-        parts[2] = parts[2][:, None]
-    if parts[0].ndim != 1 or parts[1].ndim != 1 or parts[2].ndim != 2 or parts[2].shape[1] < 1:
-        raise InputError("y1 and y2 must have shape (n,), and x (n, k) with k of at least 1")
-    if not len(parts[0]) == len(parts[1]) == len(parts[2]):
-        raise InputError(
-            f"y1, y2 and x have {len(parts[0])}, {len(parts[1])} and {len(parts[2])} rows"
-        )
-    rows = np.column_stack(parts)
-    finite = np.isfinite(rows)
-    if not finite.all():
-        row, column = (int(place) for place in np.argwhere(~finite)[0])
-        name = column_names(rows.shape[1] - 2, names)[column]
-        raise InputError(f"{name} is missing or infinite in row {row}; drop such rows first")
-    return rows
-
-
 def column_names(columns: int, names: Sequence[str] | None = None) -> list[str]:
-    """Return the names of (y1, y2, x)."""
-    return ["y1", "y2", *(names or [f"x[{j}]" for j in range(columns)])]
+    """Return the names of (y1, y2, x), those given or plain ones."""
+    return list(names) if names else ["y1", "y2", *(f"x{j + 1}" for j in range(columns))]
 
 
 def push(
@@ -99,8 +55,9 @@ def push(
         Changed in place.
     options : StreamOptions
     rows : ndarray, shape (n, 2 + k)
-        From `checked_rows`. Rows that do not fill a batch wait for the next call.
+        Columns (y1, y2, x), all finite. Rows that do not fill a batch wait for the next call.
     names : sequence of str, optional
+        Of (y1, y2, x), for messages.
 
     Raises
     ------
@@ -159,20 +116,25 @@ def fix_units(
     else:
         state.scales[:] = monomial_scales(x, options.polynomial_degree)
     state.centre[:], state.spread[:] = centre, spread
+    state.reference[:] = state.buffer[: len(state.reference), 2:]
 
 
-def make_features(state: StreamState, options: StreamOptions) -> FeatureMap:
-    """Return the map from standardised regressors to features."""
-    if len(state.phases):
-        return fourier_map(state.frequencies, state.phases, float(state.bandwidth[0]))
-    return monomial_map(state.columns, options.polynomial_degree, state.scales)
+def feature_choice(state: StreamState, options: StreamOptions) -> FeatureChoice:
+    """Return the features of a stream."""
+    return FeatureChoice(
+        state.frequencies,
+        state.phases,
+        float(state.bandwidth[0]),
+        options.polynomial_degree,
+        state.scales,
+    )
 
 
 def make_learner(state: StreamState, options: StreamOptions) -> Learner:
     """Return the compiled learner that works on the arrays of a state."""
     rule = options.optimiser
     return Learner(
-        make_features(state, options),
+        feature_choice(state, options).feature_map(),
         state.params,
         state.memory,
         state.running,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,8 +11,9 @@ from numpy.typing import NDArray
 from qbeconometrics.exceptions import InputError
 from qbeconometrics.kernels._kernel_learning import MOMENTS
 from qbeconometrics.online.effect_moments import EffectMoments
+from qbeconometrics.online.heads import Heads
 from qbeconometrics.online.random_scaling import RandomScaling
-from qbeconometrics.online.stream import HIGH, LOW, make_features, make_learner, standardised
+from qbeconometrics.online.stream import HIGH, LOW, feature_choice, make_learner, standardised
 from qbeconometrics.online.stream_state import BATCH, FIRST_ROWS, StreamOptions, StreamState
 
 FloatArray = NDArray[np.float64]
@@ -75,13 +77,24 @@ def window_moments(state: StreamState) -> StreamMoments:
     return in_units_of_rows(state, state.window + state.last_window)
 
 
-def measured_moments(state: StreamState, options: StreamOptions, rows: FloatArray) -> StreamMoments:
-    """Return means over rows (n, 2 + k) with the heads as they are; nothing is learned."""
+def measured_moments(
+    state: StreamState, options: StreamOptions, blocks: Iterable[FloatArray]
+) -> StreamMoments:
+    """Return means over rows with the averaged heads frozen; nothing is learned.
+
+    Parameters
+    ----------
+    state : StreamState
+    options : StreamOptions
+    blocks : iterable of ndarray, shape (n, 2 + k)
+    """
+    frozen = replace(state, params=averaged_params(state))
+    learner = make_learner(frozen, options)
     sums = np.zeros(MOMENTS)
-    learner = make_learner(state, options)
-    for start in range(0, len(rows), FIRST_ROWS):
-        learner.measure(*standardised(state, rows[start : start + FIRST_ROWS]), sums)
-    return in_units_of_rows(state, sums)
+    for rows in blocks:
+        for start in range(0, len(rows), FIRST_ROWS):
+            learner.measure(*standardised(frozen, rows[start : start + FIRST_ROWS]), sums)
+    return in_units_of_rows(frozen, sums)
 
 
 def in_units_of_rows(state: StreamState, sums: FloatArray) -> StreamMoments:
@@ -145,24 +158,22 @@ def path_of_effects(state: StreamState) -> RandomScaling:
     return RandomScaling(path[1:3] * units, T, centred * np.outer(units, units), path[6:] * units)
 
 
-def fitted_heads(
-    state: StreamState, options: StreamOptions, x: FloatArray, *, averaged: bool = True
-) -> tuple[FloatArray, FloatArray]:
-    """Return conditional means of y (n, 2) and variances of the errors (n, 2) at x (n, k).
+def stream_heads(state: StreamState, options: StreamOptions, *, averaged: bool = True) -> Heads:
+    """Return the fitted heads.
 
     Parameters
     ----------
     state : StreamState
     options : StreamOptions
-    x : ndarray, shape (n, k)
     averaged : bool, optional
         Whether weights are averages over the last two windows, or the last ones.
     """
     params = averaged_params(state) if averaged else state.params
-    heads = params[:-2].reshape(4, -1)
-    scaled = np.ascontiguousarray((x - state.centre[2:]) / state.spread[2:])
-    found = make_features(state, options).evaluate(scaled) @ heads.T
-    spread = state.spread[:2]
-    return found[:, :2] * spread + state.centre[:2], np.exp(
-        np.clip(found[:, 2:], LOW, HIGH)
-    ) * spread**2
+    return Heads(
+        feature_choice(state, options),
+        state.centre.copy(),
+        state.spread.copy(),
+        params[:-2].reshape(4, -1).copy(),
+        np.full(2, LOW),
+        np.full(2, HIGH),
+    )

@@ -34,6 +34,9 @@ FIRST_ROWS = BATCH * STRIDE
 # Points of the learning curve; when there are more, every second is dropped.
 CURVE_POINTS = 512
 
+# First rows whose x is kept, to average over when the dependence on one column is shown.
+REFERENCE_ROWS = 500
+
 
 @dataclass(frozen=True, slots=True)
 class StreamOptions:
@@ -117,6 +120,8 @@ class StreamState:
         Rows, b12, b21 in standardised units, and mean quasi-log-likelihood of the stride.
     mark : ndarray, shape (2,)
         Likelihood and rows of the window at the last point of the curve.
+    reference : ndarray, shape (REFERENCE_ROWS, k)
+        Regressors of the first rows.
     """
 
     buffer: FloatArray
@@ -137,6 +142,7 @@ class StreamState:
     last_param_sums: FloatArray
     curve: FloatArray
     mark: FloatArray
+    reference: FloatArray
 
     @property
     def columns(self) -> int:
@@ -147,6 +153,11 @@ class StreamState:
     def batches(self) -> int:
         """Batches that were learned."""
         return int(self.counts[1])
+
+    @property
+    def rows_read(self) -> int:
+        """Rows that have come, those that wait among them."""
+        return self.batches * BATCH + int(self.counts[0])
 
     @property
     def started(self) -> bool:
@@ -204,6 +215,7 @@ def new_state(options: StreamOptions, columns: int, rng: Any = None) -> StreamSt
         last_param_sums=np.zeros(count),
         curve=np.zeros((CURVE_POINTS, 4)),
         mark=np.zeros(2),
+        reference=np.zeros((REFERENCE_ROWS, columns)),
     )
 
 
@@ -217,6 +229,11 @@ def state_arrays(state: StreamState) -> dict[str, NDArray[Any]]:
     ['bandwidth', 'buffer', 'centre']
     """
     return {part.name: getattr(state, part.name).copy() for part in fields(state)}
+
+
+def copied_state(state: StreamState) -> StreamState:
+    """Return a state of its own with the same numbers."""
+    return StreamState(**state_arrays(state))
 
 
 def restored_state(

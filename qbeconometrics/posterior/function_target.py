@@ -157,10 +157,12 @@ class FunctionTarget:
         return {"prior_precision": precision, "prior_mean": mean.astype(np.float64, copy=False)}
 
     def log_prior(self, position: FloatArray, params: FloatArray) -> float:
-        """Return the log prior without its constant; minus infinity outside the box."""
+        """Return the log prior without its constant; minus infinity outside the box or region."""
         prior = self.prior
         value = 0.0
         if self._boxed and not ((params >= self._lower) & (params <= self._upper)).all():
+            return -math.inf
+        if prior.region is not None and not prior.region(params):
             return -math.inf
         if self._any_normal:
             distance = self._prior_root @ position - self._prior_target

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -96,6 +96,9 @@ class ResolvedPrior:
         Lines for the summary.
     lower, upper : ndarray, shape (k,), or None
         The box outside of which the density is zero; None without one.
+    region : callable, optional
+        Whether the density is positive at params (k,); None is everywhere in the box. For densities
+        that are evaluated point by point.
     """
 
     root: FloatArray
@@ -107,6 +110,7 @@ class ResolvedPrior:
     description: tuple[str, ...]
     lower: FloatArray | None = None
     upper: FloatArray | None = None
+    region: Callable[[FloatArray], bool] | None = None
 
     @property
     def precision(self) -> FloatArray:
@@ -120,8 +124,9 @@ class ResolvedPrior:
 
     @property
     def is_normal(self) -> bool:
-        """Whether there is no Student-t term and no box (a flat prior counts as normal)."""
-        return self.lower is None and bool(np.all(np.isnan(self.df)))
+        """Whether there is no Student-t term, box or region (a flat prior counts as normal)."""
+        unbounded = self.lower is None and self.region is None
+        return unbounded and bool(np.all(np.isnan(self.df)))
 
     @property
     def is_proper(self) -> bool:

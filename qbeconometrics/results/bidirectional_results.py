@@ -1,0 +1,421 @@
+"""Results of two effects on each other."""
+
+from __future__ import annotations
+
+import warnings
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import ndtr, ndtri
+from statsmodels.base.model import Results
+from statsmodels.iolib.summary import Summary
+
+from qbeconometrics.diagnostics.convergence import check_probability
+from qbeconometrics.diagnostics.overidentification import JStatistic
+from qbeconometrics.diagnostics.rank_test import RankTest
+from qbeconometrics.exceptions import (
+    DataNeededError,
+    InputError,
+    WeakIdentificationWarning,
+    check_choice,
+    suggestion,
+)
+from qbeconometrics.inputs.columns import read_table
+from qbeconometrics.inputs.labels import names_known
+from qbeconometrics.inputs.missing_rows import refuse_infinite, refuse_missing
+from qbeconometrics.online.closed_form import LABEL_AMBIGUOUS
+from qbeconometrics.online.identification import RobustSet, robust_pvalues, robust_set
+from qbeconometrics.online.total_effects import total_effects
+from qbeconometrics.results.bidirectional_pictures import BidirectionalPictures
+from qbeconometrics.results.bidirectional_record import BidirectionalRecord
+from qbeconometrics.results.bidirectional_summary import build_bidirectional_summary
+
+FloatArray = NDArray[np.float64]
+
+PARAMS = ("b12", "b21")
+DEPENDENCES = ("mean", "variance")
+
+
+class OnlineBidirectionalResults(BidirectionalPictures, Results):  # type: ignore[misc]
+    """Estimates of y1 = b12 y2 + f1(x) + e1, y2 = b21 y1 + f2(x) + e2.
+
+    Parameters
+    ----------
+    model : OnlineBidirectional
+    record : BidirectionalRecord
+
+    Notes
+    -----
+    The effects are those with abs(b12 b21) < 1: exchanging the two errors gives the same law with
+    the effects 1/b21 and 1/b12 (`other_label`).
+
+    Where the data hardly identify the effects (`weakly_identified`), standard errors and intervals
+    are NaN and `robust_set` says what is known. Where b12 b21 is within three standard errors of
+    -1 (`label_ambiguous`) the two labels cannot be told apart, and they are NaN too.
+    """
+
+    def __init__(self, model: Any, record: BidirectionalRecord) -> None:
+        self.record = record
+        super().__init__(model, self._label(record.estimate.params))
+
+    def __repr__(self) -> str:
+        first, second = self.record.endog_names
+        return (
+            f"<OnlineBidirectionalResults: {second} on {first} {self.b12:.4g}, {first} on "
+            f"{second} {self.b21:.4g}, {self.record.method}, {self.nobs:,} rows>"
+        )
+
+    # -- effects ------------------------------------------------------------------------------
+
+    @property
+    def b12(self) -> float:
+        """Effect of y2 on y1."""
+        return float(self.record.estimate.params[0])
+
+    @property
+    def b21(self) -> float:
+        """Effect of y1 on y2."""
+        return float(self.record.estimate.params[1])
+
+    @property
+    def nobs(self) -> int:
+        """Rows that the estimate averages over."""
+        return self.record.nobs
+
+    @property
+    def other_label(self) -> pd.Series:
+        """The effects if the two errors are exchanged, (1/b21, 1/b12)."""
+        return self._label(np.array(self.record.estimate.other))
+
+    def cov_params(self) -> pd.DataFrame:
+        """Covariance of the effects; NaN where it is not to be trusted.
+
+        Under "random-scaling" it holds the squares of scales, which are no variances.
+        """
+        covariance = self.record.covariance if self.trusted else np.full((2, 2), np.nan)
+        return pd.DataFrame(covariance, index=list(PARAMS), columns=list(PARAMS))
+
+    @property
+    def bse(self) -> pd.Series:
+        """Standard errors; NaN where they are not to be trusted."""
+        return self._label(np.sqrt(np.diag(self.cov_params())))
+
+    @property
+    def tvalues(self) -> pd.Series:
+        """Effects over standard errors."""
+        return self.params / self.bse
+
+    @property
+    def pvalues(self) -> pd.Series:
+        """Two-sided, of the normal law; NaN under "random-scaling", whose law is another."""
+        if self.record.path is not None:
+            return self._label(np.full(2, np.nan))
+        return self._label(2.0 * ndtr(-np.abs(self.tvalues.to_numpy())))
+
+    def conf_int(self, alpha: float = 0.05) -> pd.DataFrame:
+        """Confidence intervals; NaN where they are not to be trusted.
+
+        Parameters
+        ----------
+        alpha : float
+            One minus the level; under "random-scaling" one of 0.2, 0.1, 0.05 and 0.02.
+
+        Returns
+        -------
+        DataFrame
+            Columns 0 and 1, rows b12 and b21.
+
+        Raises
+        ------
+        OptionError
+        """
+        alpha = check_probability(alpha, "alpha")
+        if self.record.path is not None and self.trusted:
+            limits = self.record.path.conf_int(alpha)
+        else:
+            half = float(ndtri(1.0 - alpha / 2.0)) * self.bse.to_numpy()
+            center = self.params.to_numpy()
+            limits = np.column_stack([center - half, center + half])
+        return pd.DataFrame(limits, index=list(PARAMS), columns=[0, 1])
+
+    def total_effects(self) -> pd.DataFrame:
+        """Effects of unit shocks once both variables have answered each other.
+
+        Returns
+        -------
+        DataFrame
+            One row a variable and a shock; columns "effect" and "bse". The multiplier
+            1/(1 - b12 b21) is the effect of a shock on its own variable.
+        """
+        found = total_effects(self.record.estimate.params, self.cov_params())
+        rows = [(y, f"e({e})") for y in self.record.endog_names for e in self.record.endog_names]
+        return pd.DataFrame(
+            {"effect": found.params.ravel(), "bse": found.bse.ravel()},
+            index=pd.MultiIndex.from_tuples(rows, names=["variable", "shock"]),
+        )
+
+    # -- identification -----------------------------------------------------------------------
+
+    @property
+    def weakly_identified(self) -> bool:
+        """Whether the rank statistic is at most 10 times its df, or there is no solution."""
+        return self.record.identification.weakly_identified
+
+    @property
+    def label_ambiguous(self) -> bool:
+        """Whether b12 b21 is less than three standard errors above -1."""
+        return self.record.estimate.status == LABEL_AMBIGUOUS
+
+    @property
+    def trusted(self) -> bool:
+        """Whether standard errors are given."""
+        return not (self.weakly_identified or self.label_ambiguous)
+
+    @property
+    def kappa(self) -> float:
+        """Identification strength E exp(g1 - g2) E exp(g2 - g1) - 1: zero if g1 - g2 is constant.
+
+        The variances of the effects are in proportion to 1 / kappa. The estimate is biased
+        upwards by some multiple of the number of features over the rows.
+        """
+        forward, backward = self.record.variance_ratios
+        return forward * backward - 1.0
+
+    @property
+    def rank_test(self) -> RankTest:
+        """Kleibergen-Paap test that the moments leave the effects unidentified."""
+        return self.record.identification.rank
+
+    def robust_set(self, alpha: float = 0.05) -> RobustSet:
+        """Effects that the test of the two moments does not reject, however weak they are.
+
+        Parameters
+        ----------
+        alpha : float
+            One minus the level of the joint set, of which both projections are given.
+
+        Returns
+        -------
+        RobustSet
+            ``b12`` and ``b21``, lists of intervals.
+
+        Raises
+        ------
+        OptionError
+        """
+        return robust_set(self.record.tested, alpha=alpha)
+
+    def robust_pvalue(self, b12: float, b21: float) -> float:
+        """p-value of both effects at once, which holds however weak the identification is."""
+        values = np.array([b12, b21], dtype=np.float64)
+        if not np.isfinite(values).all():
+            raise InputError(f"b12={b12!r} and b21={b21!r} must be finite numbers")
+        return float(robust_pvalues(self.record.tested, values)[0])
+
+    def j_stat(self) -> JStatistic:
+        """Test that e1 and e2 are uncorrelated whatever x is, by the constant and x.
+
+        Returns
+        -------
+        JStatistic
+            With ``value``, ``df`` and ``pvalue``. A common shock is rejected.
+
+        Raises
+        ------
+        DataNeededError
+            For a stream, which keeps two moments only, and where there is no estimate.
+        """
+        if self.record.overidentification is None:
+            raise DataNeededError(
+                "the over-identification test needs rows in memory, and an estimate: use fit"
+            )
+        return self.record.overidentification
+
+    # -- functions of x -----------------------------------------------------------------------
+
+    def predict(self, exog: Any = None) -> pd.DataFrame:
+        """Conditional means E(y1|x) and E(y2|x).
+
+        Parameters
+        ----------
+        exog : array_like or DataFrame
+            x, shape (n, k); of a formula, data with its columns.
+
+        Returns
+        -------
+        DataFrame, shape (n, 2)
+
+        Raises
+        ------
+        InputError, FormulaError
+        """
+        return self._evaluated(exog, 0)
+
+    def conditional_variance(self, exog: Any) -> pd.DataFrame:
+        """Conditional variances Var(e1|x) and Var(e2|x) of the errors; arguments of `predict`."""
+        return self._evaluated(exog, 1)
+
+    def partial_dependence(
+        self, column: str, kind: str = "mean", grid: ArrayLike | None = None
+    ) -> pd.DataFrame:
+        """Averages of conditional means, or variances, over x with one column held fixed.
+
+        Parameters
+        ----------
+        column : str
+            Of x.
+        kind : {"mean", "variance"}
+            Of variances the average is that of logarithms, and is turned back.
+        grid : array_like, optional
+            Values of the column; by default 50 between its 2 % and 98 % quantiles.
+
+        Returns
+        -------
+        DataFrame
+            One row a value, one column an outcome.
+
+        Raises
+        ------
+        InputError
+            If there is no such column.
+
+        Notes
+        -----
+        Following Friedman (2001, Annals of Statistics 29, 1189-1232). The average is over at most
+        500 rows of the data.
+        """
+        check_choice(kind, DEPENDENCES, "kind")
+        record = self.record
+        if column not in record.exog_names:
+            raise InputError(
+                f"column={column!r} is none of x: {', '.join(record.exog_names)}."
+                f"{suggestion(column, record.exog_names)}"
+            )
+        place = record.exog_names.index(column)
+        values = record.reference[:, place]
+        if grid is None:
+            grid = np.linspace(np.quantile(values, 0.02), np.quantile(values, 0.98), 50)
+        points = np.atleast_1d(np.asarray(grid, dtype=np.float64))
+        averages = np.empty((len(points), 2))
+        for row, point in enumerate(points):
+            x = record.reference.copy()
+            x[:, place] = point
+            means, variances = record.heads.evaluate(x)
+            averages[row] = (
+                means.mean(axis=0) if kind == "mean" else np.exp(np.log(variances).mean(axis=0))
+            )
+        index = pd.Index(points, name=column)
+        return pd.DataFrame(averages, index=index, columns=list(record.endog_names))
+
+    @property
+    def learning_curve(self) -> pd.DataFrame:
+        """Effects and mean quasi-log-likelihood after so many rows of a stream.
+
+        Raises
+        ------
+        DataNeededError
+            For rows in memory, whose heads are not learned row by row.
+        """
+        if self.record.curve is None:
+            raise DataNeededError("there is a learning curve of partial_fit only")
+        return self.record.curve.copy()
+
+    # -- comparison ---------------------------------------------------------------------------
+
+    @cached_property
+    def baselines(self) -> pd.DataFrame:
+        """This estimate beside what single equations, Lewbel's and Rigobon's estimators say.
+
+        Columns "b12", "bse_b12", "b21", "bse_b21". The baselines are there for rows in memory.
+        """
+        own = [self.b12, self.bse["b12"], self.b21, self.bse["b21"]]
+        first = pd.DataFrame(
+            [own], index=["this estimate"], columns=["b12", "bse_b12", "b21", "bse_b21"]
+        )
+        others = self.record.baselines
+        return first if others is None else pd.concat([first, others])
+
+    def quasi_posterior(self, prior: Any = None, **fit: Any) -> Any:
+        """Draw from the quasi-posterior of both effects, given the two moments.
+
+        Parameters
+        ----------
+        prior : Prior or dict of str to Prior, optional
+            Of "b12" and "b21", restricted to abs(b12 b21) < 1. By default normal about zero, with
+            2.5 times the ratio of the residuals' standard deviations; flat priors are refused.
+        **fit
+            Arguments of ``QuasiBayesGMM.fit``, such as `draws` and `rng`.
+
+        Returns
+        -------
+        GMMResults
+
+        Raises
+        ------
+        ImproperPosteriorError
+            If a prior is flat.
+        """
+        return self.model._quasi_posterior(self.record, prior, fit)
+
+    def summary(self, alpha: float = 0.05) -> Summary:
+        """Tables of the estimate, for print, notebook and LaTeX.
+
+        Parameters
+        ----------
+        alpha : float
+            One minus the level of intervals and robust set.
+
+        Returns
+        -------
+        statsmodels.iolib.summary.Summary
+        """
+        return build_bidirectional_summary(self, check_probability(alpha, "alpha"))
+
+    def warn_if_unreliable(self) -> None:
+        """Warn if standard errors are withheld."""
+        for reason in self.reasons():
+            warnings.warn(reason, WeakIdentificationWarning, stacklevel=3)
+
+    def reasons(self) -> list[str]:
+        """Why standard errors are withheld, in sentences; none if they are not."""
+        if self.weakly_identified:
+            why = "; ".join(self.record.identification.reasons)
+            return [
+                f"The effects are weakly identified: {why}. Standard errors are not given; read "
+                "robust_set()."
+            ]
+        if self.label_ambiguous:
+            one, other = self.other_label
+            return [
+                "b12 b21 is within three standard errors of -1, where exchanging the errors gives "
+                f"an estimate as likely, b12 = {one:.4g}, b21 = {other:.4g}. Standard errors are "
+                "not given."
+            ]
+        return []
+
+    def _evaluated(self, exog: Any, which: int) -> pd.DataFrame:
+        if exog is None:
+            raise DataNeededError("results hold no rows: give exog")
+        table = read_table(self.model._exog(exog), "exog")
+        names, k = self.record.exog_names, len(self.record.exog_names)
+        if table.values.shape[1] != k:
+            raise InputError(
+                f"exog has {table.values.shape[1]} columns; needed are {k}: {', '.join(names)}"
+            )
+        given = names_known(table, None)
+        if given is not None and given != names:
+            raise InputError(
+                f"exog has the columns {', '.join(given)}; needed are {', '.join(names)}, in this "
+                "order"
+            )
+        refuse_infinite([table], table.index)
+        refuse_missing([table], table.index)
+        found = self.record.heads.evaluate(table.values)[which]
+        return pd.DataFrame(found, index=table.index, columns=list(self.record.endog_names))
+
+    @staticmethod
+    def _label(values: FloatArray) -> pd.Series:
+        return pd.Series(values, index=list(PARAMS))
