@@ -126,7 +126,7 @@ def test_units_of_columns_do_not_matter():
 
 @pytest.mark.parametrize("options", CHOICES[1:3], ids=lambda options: options.features)
 def test_moments_against_plain_formulas(options):
-    """Rows that are measured with weights as they are, against the fitted means and variances."""
+    """Rows that are measured with averaged weights, against the fitted means and variances."""
     rows = design(4_000)
     state = streamed(rows, options)
     before = state_arrays(state)
@@ -143,7 +143,7 @@ def test_moments_against_plain_formulas(options):
     assert found.moments.n == len(rows)
     ratios = np.mean(variances / variances[:, ::-1], axis=0)
     np.testing.assert_allclose(found.variance_ratios, ratios, rtol=1e-9)
-    b12, b21 = current_effects(state)
+    b12, b21 = averaged_effects(state)
     e = u - u[:, ::-1] * [b12, b21]
     fit = np.log(1.0 - b12 * b21) - 0.5 * np.sum(np.log(variances) + e**2 / variances, axis=1)
     assert found.log_likelihood == pytest.approx(fit.mean(), rel=1e-9)
@@ -243,7 +243,7 @@ def test_first_rows_that_do_not_vary():
     state = new_state(options, 2, rng=0)
     push(state, options, still[:700])
     with pytest.raises(InputError, match="x2 does not vary over the first 1,000 rows"):
-        push(state, options, still[700:], names=["x1", "x2"])
+        push(state, options, still[700:], names=["y1", "y2", "x1", "x2"])
     push(state, options, rows)
     assert_same_bits(state, streamed(rows, options))
 
