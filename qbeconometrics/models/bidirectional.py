@@ -40,7 +40,7 @@ PARAMETERS = (
     "rng",
 )
 MISSING_CHOICES = ("drop", "raise", "none")
-FIT_KEYWORDS = ("y1", "y2", "x", "method", "folds", "cov_type", "baselines")
+FIT_KEYWORDS = ("y1", "y2", "x", "method", "folds", "splits", "cov_type", "baselines")
 
 
 class OnlineBidirectional(BidirectionalStream):
@@ -239,6 +239,7 @@ class OnlineBidirectional(BidirectionalStream):
         *,
         method: str = "cross-fitted",
         folds: int = 2,
+        splits: int = 1,
         cov_type: str = "HC0",
         baselines: bool = True,
         **unknown: Any,
@@ -256,6 +257,10 @@ class OnlineBidirectional(BidirectionalStream):
             fitted to all rows.
         folds : int
             Parts of the same size, at random.
+        splits : int
+            How often the rows are split into folds again. The estimate is the median and its
+            covariance has their spread in it; for some thousands of rows, where one split differs
+            from another.
         cov_type : {"HC0", "nonrobust"}
             Sandwich, or the inverse information.
         baselines : bool
@@ -288,7 +293,13 @@ class OnlineBidirectional(BidirectionalStream):
         self._set_names(rows.names)
         options = self._options()
         found = fit_in_memory(
-            rows.values, options, method=method, folds=folds, rng=self.rng, names=rows.names.all
+            rows.values,
+            options,
+            method=method,
+            folds=folds,
+            splits=splits,
+            rng=self.rng,
+            names=rows.names.all,
         )
         record = memory_record(
             found,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import comb
 from typing import Any
 
@@ -12,9 +12,14 @@ from numpy.typing import NDArray
 
 from qbeconometrics.diagnostics.overidentification import JStatistic
 from qbeconometrics.exceptions import InputError, OptionError, check_choice
-from qbeconometrics.online.batch_heads import cross_fitted_rows, pooled_heads
+from qbeconometrics.online.batch_heads import (
+    CrossFittedRows,
+    PooledHeads,
+    cross_fitted_rows,
+    pooled_heads,
+)
 from qbeconometrics.online.closed_form import WEAK
-from qbeconometrics.online.cross_fitting import cross_fitted, two_pass
+from qbeconometrics.online.cross_fitting import cross_fitted, median_of_splits, two_pass
 from qbeconometrics.online.effect_moments import EffectMoments, effect_moments
 from qbeconometrics.online.features import (
     MEDIAN_ROWS,
@@ -23,7 +28,7 @@ from qbeconometrics.online.features import (
     monomial_scales,
 )
 from qbeconometrics.online.heads import FeatureChoice, Heads
-from qbeconometrics.online.identification import overidentification
+from qbeconometrics.online.identification import effects_rank_test, overidentification
 from qbeconometrics.online.inference import EffectEstimate
 from qbeconometrics.online.stream import column_names
 from qbeconometrics.online.stream_state import StreamOptions
@@ -70,6 +75,7 @@ def fit_in_memory(
     *,
     method: str = "cross-fitted",
     folds: int = 2,
+    splits: int = 1,
     rng: Any = None,
     names: Sequence[str] | None = None,
 ) -> MemoryFit:
@@ -85,6 +91,8 @@ def fit_in_memory(
         Heads of other folds, or of all rows.
     folds : int, optional
         Parts of the same size, at random.
+    splits : int, optional
+        How often the rows are split into folds again; the estimate is the median.
     rng : None, int, SeedSequence, BitGenerator or Generator
         For the features and the folds.
     names : sequence of str, optional
@@ -105,8 +113,9 @@ def fit_in_memory(
     array([ 0.5, -0.4])
     """
     check_choice(method, METHODS, "method")
-    if isinstance(folds, bool) or not isinstance(folds, (int, np.integer)) or folds < 2:
-        raise OptionError(f"folds={folds!r} must be a whole number of at least 2")
+    for name, value, least in (("folds", folds, 2), ("splits", splits, 1)):
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+            raise OptionError(f"{name}={value!r} must be a whole number of at least {least}")
     generator = np.random.default_rng(spawn_seeds(rng, 1)[0])
     centre, spread = _units(rows, names)
     scaled = (rows - centre) / spread
@@ -119,31 +128,45 @@ def fit_in_memory(
     def features(part: FloatArray) -> FloatArray:
         return evaluate(np.ascontiguousarray(part))[:, :width]
 
-    fold_of = generator.permutation(np.arange(len(rows)) % folds)
     pooled = pooled_heads(y, x, features)
-    earlier = cross_fitted_rows(y1, y2, x, features, folds=fold_of, training="earlier")
-    units = spread[:2]
-    tested = effect_moments(
-        earlier.u1 * units[0], earlier.u2 * units[1], earlier.instruments / units**2
-    )
-    by_fold: tuple[EffectEstimate, ...] = ()
-    if method == "two-pass":
-        u1, u2, w = pooled.u1 * units[0], pooled.u2 * units[1], pooled.instruments / units**2
-        moments, estimate = effect_moments(u1, u2, w), two_pass(u1, u2, w)
-    else:
-        own = cross_fitted_rows(y1, y2, x, features, folds=fold_of)
-        u1, u2, w = own.u1 * units[0], own.u2 * units[1], own.instruments / units**2
-        found = cross_fitted(u1, u2, w, own.folds)
-        moments, estimate, by_fold = found.moments, found.pooled, found.by_fold
-    return MemoryFit(
-        estimate,
-        moments,
-        tested,
-        (float(np.mean(w[:, 1] / w[:, 0])), float(np.mean(w[:, 0] / w[:, 1]))),
-        _restrictions(u1, u2, w, x, estimate),
-        by_fold,
-        Heads(choice, centre, spread, pooled.weights, pooled.low, pooled.high),
-    )
+    heads = Heads(choice, centre, spread, pooled.weights, pooled.low, pooled.high)
+    found = []
+    for _ in range(splits):
+        fold_of = generator.permutation(np.arange(len(rows)) % folds)
+        tested = _moments_of(
+            cross_fitted_rows(y1, y2, x, features, folds=fold_of, training="earlier"), spread
+        )[0]
+        by_fold: tuple[EffectEstimate, ...] = ()
+        if method == "two-pass":
+            moments, (u1, u2, w) = _moments_of(pooled, spread)
+            estimate = two_pass(u1, u2, w)
+        else:
+            own = cross_fitted_rows(y1, y2, x, features, folds=fold_of)
+            moments, (u1, u2, w) = _moments_of(own, spread)
+            fitted = cross_fitted(u1, u2, w, own.folds)
+            estimate, by_fold = fitted.pooled, fitted.by_fold
+        ratios = float(np.mean(w[:, 1] / w[:, 0])), float(np.mean(w[:, 0] / w[:, 1]))
+        restrictions = _restrictions(u1, u2, w, x, estimate)
+        found.append(MemoryFit(estimate, moments, tested, ratios, restrictions, by_fold, heads))
+    return found[0] if splits == 1 else _median(found)
+
+
+def _moments_of(
+    rows: PooledHeads | CrossFittedRows, spread: FloatArray
+) -> tuple[EffectMoments, tuple[FloatArray, FloatArray, FloatArray]]:
+    """Moments, residuals and instruments in the units of the data."""
+    parts = rows.u1 * spread[0], rows.u2 * spread[1], rows.instruments / spread[:2] ** 2
+    return effect_moments(*parts), parts
+
+
+def _median(found: list[MemoryFit]) -> MemoryFit:
+    """The median estimate, with moments of the split next to it and tests of the median split."""
+    estimate = median_of_splits([one.estimate for one in found])
+    distances = [np.abs((one.estimate.params - estimate.params) / estimate.bse) for one in found]
+    nearest = found[int(np.argmin(np.nan_to_num(np.max(distances, axis=1), nan=np.inf)))]
+    statistics = [effects_rank_test(one.tested).value for one in found]
+    middle = found[int(np.argsort(statistics)[(len(found) - 1) // 2])]
+    return replace(nearest, estimate=estimate, tested=middle.tested)
 
 
 def _units(rows: FloatArray, names: Sequence[str] | None) -> tuple[FloatArray, FloatArray]:

@@ -58,7 +58,8 @@ def draw_region(
     axis.set_xlabel(labels[0])
     axis.set_ylabel(labels[1])
     hide_frame(axis)
-    small_legend(axis)
+    # The set leans to the left where both variables dampen each other, as most do.
+    small_legend(axis, loc="upper right")
 
 
 def draw_dependence(
