@@ -152,6 +152,25 @@ def test_the_example_of_cointegration_runs(tmp_path):
 
 
 @pytest.mark.slow
+def test_the_example_of_feedback_runs(tmp_path):
+    printed = run("-W", "error", str(TREE / "examples" / "feedback.py"), cwd=tmp_path)
+    assert printed.count("Bidirectional Effects by Heteroskedasticity") == 3
+    assert "The effects are weakly identified" in printed
+    # The simulated effects, .5 and -.4.
+    row = re.search(r"^b12: y2 on y1\s+(\S+)", printed, flags=re.MULTILINE)
+    assert abs(float(row[1]) - 0.5) < 0.02
+
+
+@pytest.mark.slow
+def test_the_page_on_bidirectional_effects_runs(tmp_path):
+    text = (TREE / "docs" / "bidirectional_effects.md").read_text(encoding="utf-8")
+    examples = re.findall(r"^```python\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
+    assert len(examples) == 3
+    printed = run("-c", "\n".join(examples), cwd=tmp_path)
+    assert printed.count("Bidirectional Effects by Heteroskedasticity") == 2
+
+
+@pytest.mark.slow
 def test_the_page_on_orthonormal_matrices_runs(tmp_path):
     text = (TREE / "docs" / "orthonormal_matrices.md").read_text(encoding="utf-8")
     examples = re.findall(r"^```python\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)

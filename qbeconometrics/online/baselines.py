@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import lstsq
 
 from qbeconometrics.exceptions import InputError, OptionError
+from qbeconometrics.inputs.rank import dependent_columns, triangular_factor
 from qbeconometrics.online.closed_form import OK
 from qbeconometrics.online.effect_moments import effect_moments
 from qbeconometrics.online.inference import EffectEstimate, estimate_effects
@@ -240,7 +241,7 @@ def all_baselines(
     mean_degree = _largest_degree(d, 5, min(MOST_TERMS, n // 4))
     degree = _largest_degree(d, 2, MOST_INSTRUMENTS)
     u1, u2 = reduced_form_residuals(y1, y2, x, mean_degree)
-    instruments = polynomial(x, degree)[:, 1:]
+    instruments = independent_columns(polynomial(x, degree))[:, 1:]
     found: list[tuple[str, LeastSquares | EffectEstimate]] = [
         ("single-equation OLS", single_equations(y1, y2, x, degree=min(3, mean_degree)))
     ]
@@ -255,6 +256,20 @@ def all_baselines(
             estimate = estimate_effects(effect_moments(u1, u2, indicators))
             found.append((f"Rigobon, {count} regimes", estimate))
     return found
+
+
+def independent_columns(columns: FloatArray) -> FloatArray:
+    """Return the columns (n, p) that are no linear combinations of those before.
+
+    Examples
+    --------
+    >>> independent_columns(np.array([[1.0, 2.0, 0.0], [1.0, 2.0, 1.0]]))
+    array([[1., 0.],
+           [1., 1.]])
+    """
+    names = [""] * columns.shape[1]
+    dependent = [one.column for one in dependent_columns(triangular_factor([columns]), names)]
+    return np.delete(columns, dependent, axis=1)
 
 
 def _largest_degree(columns: int, most: int, terms: int) -> int:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from qbeconometrics.diagnostics.overidentification import JStatistic
 from qbeconometrics.exceptions import InputError, OptionError, check_choice
+from qbeconometrics.online.baselines import independent_columns
 from qbeconometrics.online.batch_heads import (
     CrossFittedRows,
     PooledHeads,
@@ -210,6 +211,6 @@ def _restrictions(
     if estimate.status == WEAK:
         return None
     # Inverse variances may be of any size; instruments are compared in units of their own.
-    instruments = np.column_stack([w / w.mean(axis=0), np.ones(len(x)), x])
+    instruments = independent_columns(np.column_stack([w / w.mean(axis=0), np.ones(len(x)), x]))
     found = overidentification(effect_moments(u1, u2, instruments))
     return found if np.isfinite(found.value) else None
