@@ -31,6 +31,7 @@ from qbeconometrics.online.features import (
 from qbeconometrics.online.heads import FeatureChoice, Heads
 from qbeconometrics.online.identification import effects_rank_test, overidentification
 from qbeconometrics.online.inference import EffectEstimate
+from qbeconometrics.online.likelihood import mean_log_likelihood
 from qbeconometrics.online.stream import column_names
 from qbeconometrics.online.stream_state import StreamOptions
 from qbeconometrics.sampling.seeds import spawn_seeds
@@ -53,6 +54,8 @@ class MemoryFit:
         For the rank test and the robust set: of heads that were fitted to earlier folds.
     variance_ratios : tuple of float
         Means of exp(g1 - g2) and exp(g2 - g1).
+    log_likelihood : float
+        Mean of the rows; NaN without an estimate.
     overidentification : JStatistic or None
         Of the constant and x as further instruments; None without an estimate.
     by_fold : tuple of EffectEstimate
@@ -65,6 +68,7 @@ class MemoryFit:
     moments: EffectMoments
     tested: EffectMoments
     variance_ratios: tuple[float, float]
+    log_likelihood: float
     overidentification: JStatistic | None
     by_fold: tuple[EffectEstimate, ...]
     heads: Heads
@@ -148,7 +152,10 @@ def fit_in_memory(
             estimate, by_fold = fitted.pooled, fitted.by_fold
         ratios = float(np.mean(w[:, 1] / w[:, 0])), float(np.mean(w[:, 0] / w[:, 1]))
         restrictions = _restrictions(u1, u2, w, x, estimate)
-        found.append(MemoryFit(estimate, moments, tested, ratios, restrictions, by_fold, heads))
+        likelihood = mean_log_likelihood(u1, u2, estimate.params, w)
+        found.append(
+            MemoryFit(estimate, moments, tested, ratios, likelihood, restrictions, by_fold, heads)
+        )
     return found[0] if splits == 1 else _median(found)
 
 

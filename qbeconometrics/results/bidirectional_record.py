@@ -48,6 +48,8 @@ class BidirectionalRecord:
         Of the estimate, whether or not it is to be trusted.
     path : RandomScaling or None
         Averages of gradient steps, for "random-scaling".
+    log_likelihood : float
+        Mean of the rows, at heads and effects that had not seen them unless by "two-pass".
     overidentification : JStatistic or None
     by_fold : ndarray, shape (folds, 2)
         Estimates of each fold's rows alone.
@@ -80,6 +82,7 @@ class BidirectionalRecord:
     cov_type: str
     covariance: FloatArray
     path: RandomScaling | None
+    log_likelihood: float
     overidentification: JStatistic | None
     by_fold: FloatArray
     heads: Heads

@@ -81,6 +81,15 @@ class OnlineBidirectionalResults(FunctionsOfRegressors, BidirectionalPictures, R
         return self.record.nobs
 
     @property
+    def llf(self) -> float:
+        """Gaussian quasi-log-likelihood of the rows of the estimate.
+
+        Means and variances had not seen the rows, unless the method is "two-pass": the larger value
+        speaks for its features or bandwidth.
+        """
+        return self.record.log_likelihood * self.nobs
+
+    @property
     def other_label(self) -> pd.Series:
         """The effects if the two errors are exchanged, (1/b21, 1/b12)."""
         return self._label(np.array(self.record.estimate.other))

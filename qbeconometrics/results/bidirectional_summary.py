@@ -129,6 +129,7 @@ def _right_rows(results: OnlineBidirectionalResults) -> list[Row]:
         ("No. Observations", f"{record.n_read:,}"),
         ("In the estimate", f"{record.nobs:,}"),
         ("Dropped rows", f"{record.n_dropped:,}"),
+        ("Log-likelihood", f"{results.llf:.2f}"),
         ("kappa", f"{results.kappa:.4g}"),
         ("Rank test", f"{rank.value:.4g}"),
         (f"P(chi2({rank.df}) > rank)", f"{rank.pvalue:.3g}"),
