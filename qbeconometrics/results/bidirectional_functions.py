@@ -100,7 +100,10 @@ class FunctionsOfRegressors:
     def _evaluated(self, exog: Any, which: int) -> pd.DataFrame:
         if exog is None:
             raise DataNeededError("results hold no rows: give exog")
-        table = read_table(self.model._exog(exog), "exog")
+        # A model that was loaded from a file takes the columns themselves.
+        if hasattr(self.model, "_exog"):
+            exog = self.model._exog(exog)
+        table = read_table(exog, "exog")
         names, k = self.record.exog_names, len(self.record.exog_names)
         if table.values.shape[1] != k:
             raise InputError(

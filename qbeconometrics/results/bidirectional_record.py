@@ -91,3 +91,8 @@ class BidirectionalRecord:
     baselines: pd.DataFrame | None
     seconds: float | None
     fitted: str = field(default_factory=lambda: datetime.now().isoformat(timespec="seconds"))
+
+    @property
+    def model_name(self) -> str:
+        """Name of the model class."""
+        return "OnlineBidirectional"

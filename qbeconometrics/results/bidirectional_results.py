@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from functools import cached_property
 from typing import Any
@@ -28,6 +29,7 @@ from qbeconometrics.results.bidirectional_functions import FunctionsOfRegressors
 from qbeconometrics.results.bidirectional_pictures import BidirectionalPictures
 from qbeconometrics.results.bidirectional_record import BidirectionalRecord
 from qbeconometrics.results.bidirectional_summary import build_bidirectional_summary
+from qbeconometrics.results.storage import save_results
 
 FloatArray = NDArray[np.float64]
 
@@ -301,6 +303,23 @@ class OnlineBidirectionalResults(FunctionsOfRegressors, BidirectionalPictures, R
         statsmodels.iolib.summary.Summary
         """
         return build_bidirectional_summary(self, check_probability(alpha, "alpha"))
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Save the results to a file that `qbeconometrics.load` reads, without the data.
+
+        Parameters
+        ----------
+        path : str or path-like
+            Replaced at once if it exists; numbers and JSON, no pickle.
+        """
+        save_results(self, path, {"record": self.record})
+
+    def to_latex(self, alpha: float = 0.05) -> str:
+        """Return the summary as LaTeX (needs the package booktabs)."""
+        return str(self.summary(alpha=alpha).as_latex())
+
+    def _repr_html_(self) -> str:
+        return str(self.summary().as_html())
 
     def warn_if_unreliable(self) -> None:
         """Warn if standard errors are withheld."""

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 from qbeconometrics.exceptions import StorageError
 from qbeconometrics.results.array_file import MOST_BYTES, read_arrays, write_arrays
 from qbeconometrics.results.export import package_version
+from qbeconometrics.results.fit_record import FitRecord
 from qbeconometrics.results.stored_model import model_as_json, model_from_json
 from qbeconometrics.results.stored_values import decode, encode
 
 if TYPE_CHECKING:
+    from qbeconometrics.results.bidirectional_results import OnlineBidirectionalResults
     from qbeconometrics.results.posterior_results import PosteriorResults
 
 # Raised when a file of an older version can no longer be read as it is.
@@ -19,13 +21,15 @@ VERSION = 1
 
 
 def save_results(
-    results: PosteriorResults, path: str | os.PathLike[str], parts: dict[str, Any]
+    results: PosteriorResults | OnlineBidirectionalResults,
+    path: str | os.PathLike[str],
+    parts: dict[str, Any],
 ) -> None:
     """Write the records of a fit to a file; see ``PosteriorResults.save``.
 
     Parameters
     ----------
-    results : PosteriorResults
+    results : PosteriorResults or OnlineBidirectionalResults
     path : str or path-like
     parts : dict of str to record
         What the results class is built from, beside the model.
@@ -46,7 +50,7 @@ def save_results(
     )
 
 
-def load(path: str | os.PathLike[str], *, most_bytes: int = MOST_BYTES) -> PosteriorResults:
+def load(path: str | os.PathLike[str], *, most_bytes: int = MOST_BYTES) -> Any:
     """Load results that were saved by ``res.save(path)``.
 
     Nothing in the file is executed: it holds numbers and text, and no pickle. Sizes and shapes are
@@ -62,7 +66,7 @@ def load(path: str | os.PathLike[str], *, most_bytes: int = MOST_BYTES) -> Poste
 
     Returns
     -------
-    PosteriorResults
+    PosteriorResults or OnlineBidirectionalResults
         Of the class that was saved, with the same draws, bit by bit, and the same summary.
 
     Raises
@@ -96,7 +100,7 @@ def load(path: str | os.PathLike[str], *, most_bytes: int = MOST_BYTES) -> Poste
         raise StorageError(f"{path} does not hold what results need: {error!r}") from error
 
 
-def _rebuild(content: dict[str, Any], arrays: dict[str, Any]) -> PosteriorResults:
+def _rebuild(content: dict[str, Any], arrays: dict[str, Any]) -> Any:
     version = content["version"]
     if not isinstance(version, int) or not 1 <= version <= VERSION:
         raise StorageError(
@@ -108,13 +112,15 @@ def _rebuild(content: dict[str, Any], arrays: dict[str, Any]) -> PosteriorResult
     if content["results"] not in kinds:
         raise StorageError(f"{content['results']!r} is no results class of this package")
     parts = decode(content["parts"], arrays)
-    # Draws are as they were: not to be written to.
-    parts["record"].draws.flags.writeable = False
+    if isinstance(parts["record"], FitRecord):
+        # Draws are as they were: not to be written to.
+        parts["record"].draws.flags.writeable = False
     return kinds[content["results"]](model_from_json(content["model"]), **parts)
 
 
-def _classes() -> dict[str, type[PosteriorResults]]:
+def _classes() -> dict[str, type[Any]]:
     # Here, since each of these classes has a method that saves it.
+    from qbeconometrics.results.bidirectional_results import OnlineBidirectionalResults
     from qbeconometrics.results.component_results import ComponentResults
     from qbeconometrics.results.gmm_results import GMMResults, LinearGMMResults
     from qbeconometrics.results.iv_results import IVResults
@@ -136,11 +142,12 @@ def _classes() -> dict[str, type[PosteriorResults]]:
         NetworkResults,
         ComponentResults,
         ReducedRankResults,
+        OnlineBidirectionalResults,
     )
     return {kind.__name__: kind for kind in kinds}
 
 
-def _class_name(kind: type[PosteriorResults]) -> str:
+def _class_name(kind: type[Any]) -> str:
     """Name of the class, or of the nearest of its bases that can be loaded."""
     known = _classes()
     return next(base.__name__ for base in kind.__mro__ if base.__name__ in known)

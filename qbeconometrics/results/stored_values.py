@@ -19,9 +19,16 @@ from numpy.typing import NDArray
 
 from qbeconometrics import exceptions
 from qbeconometrics.diagnostics.overidentification import JStatistic
+from qbeconometrics.diagnostics.rank_test import RankTest
 from qbeconometrics.exceptions import QBEconometricsWarning, StorageError
 from qbeconometrics.moments.basis import MomentBasis
 from qbeconometrics.moments.linear import LinearMomentStatistic
+from qbeconometrics.online.effect_moments import EffectMoments
+from qbeconometrics.online.heads import FeatureChoice, Heads
+from qbeconometrics.online.identification import Identification
+from qbeconometrics.online.inference import EffectEstimate
+from qbeconometrics.online.random_scaling import RandomScaling
+from qbeconometrics.results.bidirectional_record import BidirectionalRecord
 from qbeconometrics.results.component_record import ComponentRecord
 from qbeconometrics.results.fit_record import FitRecord
 from qbeconometrics.results.network_record import NetworkRecord
@@ -45,6 +52,14 @@ RECORDS: dict[str, type[Any]] = {
         MomentBasis,
         Finding,
         JStatistic,
+        BidirectionalRecord,
+        EffectEstimate,
+        EffectMoments,
+        Identification,
+        RankTest,
+        RandomScaling,
+        Heads,
+        FeatureChoice,
     )
 }
 
