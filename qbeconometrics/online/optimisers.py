@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from qbeconometrics.exceptions import OptionError, check_choice
 from qbeconometrics.kernels._kernel_learning import RULES
 
@@ -69,7 +71,14 @@ def make_optimiser(rule: str = "adagrad", learning_rate: float | None = None) ->
     (0.1, 0.02)
     """
     check_choice(rule, RULES, "optimiser")
-    rate = LEARNING_RATES[rule] if learning_rate is None else float(learning_rate)
-    if not 0.0 < rate < float("inf"):
-        raise OptionError(f"learning_rate={learning_rate!r} must be a positive number")
-    return Optimiser(rule, rate)
+    if learning_rate is None:
+        return Optimiser(rule, LEARNING_RATES[rule])
+    if not is_positive_number(learning_rate):
+        raise OptionError(f"learning_rate={learning_rate!r} must be None or a positive number")
+    return Optimiser(rule, float(learning_rate))
+
+
+def is_positive_number(value: object) -> bool:
+    """Whether a value is a number, no truth value, above zero and finite."""
+    known = isinstance(value, (int, float, np.integer, np.floating))
+    return known and not isinstance(value, bool) and 0.0 < float(value) < float("inf")  # type: ignore[arg-type]

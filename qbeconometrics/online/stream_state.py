@@ -17,7 +17,7 @@ from qbeconometrics.online.features import (
     draw_frequencies,
     number_of_features,
 )
-from qbeconometrics.online.optimisers import Optimiser, make_optimiser
+from qbeconometrics.online.optimisers import Optimiser, is_positive_number, make_optimiser
 from qbeconometrics.sampling.seeds import spawn_seeds
 
 FloatArray = NDArray[np.float64]
@@ -71,7 +71,7 @@ class StreamOptions:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
                 raise OptionError(f"{name}={value!r} must be a whole number of at least 1")
-        if self.bandwidth is not None and not 0.0 < self.bandwidth < float("inf"):
+        if self.bandwidth is not None and not is_positive_number(self.bandwidth):
             raise OptionError(f"bandwidth={self.bandwidth!r} must be None or a positive number")
 
     @property
