@@ -32,13 +32,16 @@ from qbeconometrics.online.heads import FeatureChoice, Heads
 from qbeconometrics.online.identification import effects_rank_test, overidentification
 from qbeconometrics.online.inference import EffectEstimate
 from qbeconometrics.online.likelihood import mean_log_likelihood
-from qbeconometrics.online.stream import column_names
 from qbeconometrics.online.stream_state import StreamOptions
+from qbeconometrics.online.units import column_names, column_units
 from qbeconometrics.sampling.seeds import spawn_seeds
 
 FloatArray = NDArray[np.float64]
 
 METHODS = ("cross-fitted", "two-pass")
+
+# Share of a variance that regressions with a small ridge leave of what they explain.
+LEAST_LEFT = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +109,8 @@ def fit_in_memory(
     Raises
     ------
     InputError
-        If a column does not vary, or there are too few rows for the features.
+        If a column does not vary, an outcome has no error of its own, or there are too few rows for
+        the features.
     OptionError
 
     Examples
@@ -122,18 +126,20 @@ def fit_in_memory(
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
             raise OptionError(f"{name}={value!r} must be a whole number of at least {least}")
     generator = np.random.default_rng(spawn_seeds(rng, 1)[0])
-    centre, spread = _units(rows, names)
+    width = feature_count(options, rows.shape[1] - 2)
+    _refuse_few_rows(len(rows), width, folds)
+    centre, spread = column_units(rows, names)
     scaled = (rows - centre) / spread
     y, x = scaled[:, :2], np.ascontiguousarray(scaled[:, 2:])
     y1, y2 = y.T
     choice = choose_features(x, options, generator)
-    width = feature_count(options, x.shape[1])
     evaluate = choice.feature_map().evaluate
 
     def features(part: FloatArray) -> FloatArray:
         return evaluate(np.ascontiguousarray(part))[:, :width]
 
     pooled = pooled_heads(y, x, features)
+    _refuse_no_errors(pooled, names)
     heads = Heads(choice, centre, spread, pooled.weights, pooled.low, pooled.high)
     found = []
     for _ in range(splits):
@@ -177,14 +183,34 @@ def _median(found: list[MemoryFit]) -> MemoryFit:
     return replace(nearest, estimate=estimate, tested=middle.tested)
 
 
-def _units(rows: FloatArray, names: Sequence[str] | None) -> tuple[FloatArray, FloatArray]:
-    """Means and standard deviations of the columns."""
-    centre, spread = rows.mean(axis=0), rows.std(axis=0)
-    still = ~(spread > 1e-10 * np.abs(centre))
-    if still.any():
-        name = column_names(rows.shape[1] - 2, names)[int(np.argmax(still))]
-        raise InputError(f"{name} does not vary; drop it")
-    return centre, spread
+def _refuse_few_rows(n: int, width: int, folds: int) -> None:
+    """Raise if the first fold, to which heads are fitted alone, has too few rows."""
+    least = -(-n // folds)
+    if least < 2 * width:
+        raise InputError(
+            f"{n:,} rows are too few: with folds={folds} heads of {width} features are fitted to "
+            f"{least:,} rows, and need {2 * width:,}. Give more rows, or fewer "
+            "features (n_features, degree)."
+        )
+
+
+def _refuse_no_errors(pooled: PooledHeads, names: Sequence[str] | None) -> None:
+    """Raise if x, or x and the other outcome, explain an outcome but for rounding."""
+    first, second = column_names(0, names)[:2]
+    for name, u in ((first, pooled.u1), (second, pooled.u2)):
+        left = float(u @ u) / len(u)
+        if left < LEAST_LEFT:
+            raise InputError(
+                f"{name} is a function of x but for {left:.1e} of its variance: there is no error "
+                "whose variance could identify effects. Remove from x what it is computed from."
+            )
+    fitted = float(pooled.u1 @ pooled.u2) ** 2 / float(pooled.u2 @ pooled.u2)
+    left = 1.0 - fitted / float(pooled.u1 @ pooled.u1)
+    if left < LEAST_LEFT:
+        raise InputError(
+            f"{first} is a function of {second} and x but for {left:.1e} of its variance given x: "
+            "there are no two errors. Give outcomes that are not computed from each other."
+        )
 
 
 def choose_features(

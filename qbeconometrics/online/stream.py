@@ -27,17 +27,13 @@ from qbeconometrics.online.stream_state import (
     StreamOptions,
     StreamState,
 )
+from qbeconometrics.online.units import column_units
 
 FloatArray = NDArray[np.float64]
 
 # Bounds of log variances, for y in units of the spread of its first rows. The lower one is far
 # away, because errors are small against y where b12 b21 is near one.
 LOW, HIGH = -12.0, 6.0
-
-
-def column_names(columns: int, names: Sequence[str] | None = None) -> list[str]:
-    """Return the names of (y1, y2, x), those given or plain ones."""
-    return list(names) if names else ["y1", "y2", *(f"x{j + 1}" for j in range(columns))]
 
 
 def push(
@@ -63,7 +59,7 @@ def push(
     ------
     InputError
         If the number of regressors differs from that of earlier rows, or a column does not vary
-        over the first 1,000 rows.
+        over the first 1,000 rows, or an outcome is a linear function of another column.
 
     Examples
     --------
@@ -99,16 +95,17 @@ def fix_units(
     state: StreamState, options: StreamOptions, names: Sequence[str] | None = None
 ) -> None:
     """Set centre, spread and bandwidth from the first rows."""
-    centre, spread = state.buffer.mean(axis=0), state.buffer.std(axis=0)
-    still = spread <= 1e-10 * np.abs(centre)
-    if still.any():
+    try:
+        centre, spread = column_units(
+            state.buffer,
+            names,
+            seen=f" over the first {FIRST_ROWS:,} rows, which fix the units",
+            remedy=", or shuffle the rows",
+        )
+    except InputError:
         # The stream is empty again, so that it may begin with better rows.
         state.counts[0] = 0
-        name = column_names(state.columns, names)[int(np.argmax(still))]
-        raise InputError(
-            f"{name} does not vary over the first {FIRST_ROWS:,} rows, which fix the units; drop "
-            "it, or shuffle the rows"
-        )
+        raise
     x = np.ascontiguousarray(((state.buffer - centre) / spread)[:, 2:])
     if len(state.phases):
         bandwidth = median_bandwidth(x) if options.bandwidth is None else options.bandwidth

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from qbeconometrics.exceptions import InputError
+from qbeconometrics.exceptions import InputError, NumericalError
 from qbeconometrics.kernels._kernel_learning import MOMENTS
 from qbeconometrics.online.effect_moments import EffectMoments
 from qbeconometrics.online.heads import Heads
@@ -69,12 +69,14 @@ def window_moments(state: StreamState) -> StreamMoments:
     ------
     InputError
         If the first rows have not come.
+    NumericalError
+        If steps were too large for the heads to stay finite.
     """
     if not state.started:
         raise InputError(
             f"{int(state.counts[0])} rows have come; an estimate needs at least {FIRST_ROWS:,}"
         )
-    return in_units_of_rows(state, state.window + state.last_window)
+    return in_units_of_rows(state, _refuse_diverged(state.window + state.last_window))
 
 
 def measured_moments(
@@ -87,6 +89,13 @@ def measured_moments(
     state : StreamState
     options : StreamOptions
     blocks : iterable of ndarray, shape (n, 2 + k)
+
+    Raises
+    ------
+    InputError
+        If there are fewer than 1,000 rows.
+    NumericalError
+        As `window_moments`.
     """
     frozen = replace(state, params=averaged_params(state))
     learner = make_learner(frozen, options)
@@ -94,7 +103,18 @@ def measured_moments(
     for rows in blocks:
         for start in range(0, len(rows), FIRST_ROWS):
             learner.measure(*standardised(frozen, rows[start : start + FIRST_ROWS]), sums)
-    return in_units_of_rows(frozen, sums)
+    if sums[-1] < FIRST_ROWS:
+        raise InputError(
+            f"the second pass has {int(sums[-1])} rows; an estimate needs at least {FIRST_ROWS:,}"
+        )
+    return in_units_of_rows(frozen, _refuse_diverged(sums))
+
+
+def _refuse_diverged(sums: FloatArray) -> FloatArray:
+    """Return the sums, if they are numbers."""
+    if not np.isfinite(sums).all():
+        raise NumericalError("the heads have diverged: begin again with a smaller learning_rate")
+    return sums
 
 
 def in_units_of_rows(state: StreamState, sums: FloatArray) -> StreamMoments:
