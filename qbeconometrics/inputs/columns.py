@@ -12,6 +12,9 @@ from qbeconometrics.exceptions import InputError
 
 _REMEDY = "Convert it to numbers first, e.g. with pd.to_numeric or .astype(float)."
 
+# Arguments that are one outcome each.
+ONE_OUTCOME = ("y1", "y2")
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Table:
@@ -40,6 +43,9 @@ class Table:
         name = repr(self.names[position]) if self.names is not None else str(position)
         if self.role == "endog":
             return f"endog {name}"
+        if self.role in ONE_OUTCOME:
+            known = self.names is not None and self.names[position] != self.role
+            return f"{self.role} {name}" if known else self.role
         return f"{'Column' if start else 'column'} {name} of {self.role}"
 
 

@@ -85,7 +85,11 @@ def complete_rows(tables: Sequence[Table]) -> NDArray[np.bool_] | None:
     return None if missing is None else ~missing
 
 
-def refuse_missing(tables: Sequence[Table], labels: pd.Index | None) -> None:
+def refuse_missing(
+    tables: Sequence[Table],
+    labels: pd.Index | None,
+    remedy: str = "Remove these rows, or pass missing='drop'.",
+) -> None:
     """Raise `InputError` for the first column with NaN, naming its first missing row."""
     for table in tables:
         for position in _columns_to_inspect(table.values):
@@ -94,8 +98,7 @@ def refuse_missing(tables: Sequence[Table], labels: pd.Index | None) -> None:
                 continue
             raise InputError(
                 f"{table.describe(position, start=True)} is missing (NaN) in {rows.size} row(s), "
-                f"first at {row_label(rows[0], labels)}. Remove these rows, or pass "
-                "missing='drop'."
+                f"first at {row_label(rows[0], labels)}. {remedy}"
             )
 
 

@@ -105,7 +105,9 @@ def read_pair(
     if missing == "drop":
         kept = complete_rows(tables)
     else:
-        refuse_missing(tables, labels)
+        refuse_missing(
+            tables, labels, "Remove these rows, or use from_formula, which can drop them."
+        )
     values = np.column_stack([table.values for table in tables])
     if kept is None:
         return PairRows(values, names, 0)
@@ -126,11 +128,17 @@ def _names(tables: list[Table], known: PairNames | None) -> PairNames:
             f"x has the columns {', '.join(exog)} in this block but {', '.join(known.exog)} "
             "before. Give the same columns in the same order."
         )
+    endog = tuple(table.names[0] if table.names else table.role for table in tables[:2])
     if known is not None:
+        for table, name, before in zip(tables, endog, known.endog, strict=False):
+            if table.names is not None and name != before:
+                raise InputError(
+                    f"{table.role} is {name!r} in this block but {before!r} before. Give the same "
+                    "outcomes in the same order, or values without a name."
+                )
         return known
     if exog is None:
         exog = tuple(f"x{j + 1}" for j in range(width))
-    endog = tuple(table.names[0] if table.names else table.role for table in tables[:2])
     if endog[0] == endog[1]:
         raise InputError(f"y1 and y2 are both named {endog[0]!r}. Rename one.")
     for name in endog:
@@ -185,7 +193,16 @@ class PairFormula:
 
     def exog(self, data: Any) -> pd.DataFrame:
         """Build the regressors from data that need not have the outcomes."""
-        x = exog_for_prediction(self.regressors, as_frame(data))
+        try:
+            x = exog_for_prediction(self.regressors, as_frame(data))
+        except FormulaError as error:
+            if "expected levels" not in str(error):
+                raise
+            raise FormulaError(
+                f"{error}\nThe levels of a category are those of the first rows that were seen. "
+                "Give data to from_formula that shows all of them, declare them in "
+                "C(x, levels=[...]), or make the column a pandas Categorical."
+            ) from error
         return x.drop(columns=INTERCEPT, errors="ignore")
 
     def describe(self) -> dict[str, Any]:
