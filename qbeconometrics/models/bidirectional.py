@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import patsy
 from numpy.typing import ArrayLike
@@ -183,7 +184,7 @@ class OnlineBidirectional(BidirectionalStream):
         if data is not None:
             model._data = data
             model._columns = learn_pair(formula, data, eval_env, missing)
-            model._set_names(model._columns.names)
+            model._show_names(model._columns.names)
         return model
 
     # -- parameters, as in scikit-learn -------------------------------------------------------
@@ -289,8 +290,11 @@ class OnlineBidirectional(BidirectionalStream):
         refuse_unknown_keywords(unknown, FIT_KEYWORDS, "fit")
         began = time.perf_counter()
         check_cov_type(cov_type, None)
+        if not isinstance(baselines, (bool, np.bool_)):
+            raise OptionError(f"baselines={baselines!r} must be True or False")
         rows = self._rows_in_memory(y1, y2, x)
-        self._set_names(rows.names)
+        if self._state is None:
+            self._show_names(rows.names)
         options = self._options()
         found = fit_in_memory(
             rows.values,

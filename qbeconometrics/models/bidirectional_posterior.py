@@ -45,7 +45,7 @@ class EffectsGMM(QuasiBayesGMM):
     start_params : ndarray, shape (2,)
     endog_names : sequence of str
     prior : Prior or dict, optional
-        Of b12 and b21, restricted to abs(b12 b21) < 1.
+        Of b12 and b21, restricted to abs(b12 b21) < 1. What a dict leaves out is the default.
 
     Raises
     ------
@@ -66,7 +66,7 @@ class EffectsGMM(QuasiBayesGMM):
             standing_rows(moments),
             param_names=PARAMS,
             start_params=start_params,
-            prior=default_prior(moments) if prior is None else prior,
+            prior=completed_prior(prior, moments),
         )
         if self.prior.flat:
             raise ImproperPosteriorError(
@@ -162,6 +162,13 @@ def default_prior(moments: EffectMoments) -> Mapping[str, Normal]:
         "b12": Normal(0.0, PRIOR_RATIOS * ratio),
         "b21": Normal(0.0, PRIOR_RATIOS / ratio),
     }
+
+
+def completed_prior(prior: PriorLike, moments: EffectMoments) -> PriorLike:
+    """Return a prior in which an effect that it does not name has the default one."""
+    if prior is None or isinstance(prior, Mapping):
+        return {**default_prior(moments), **(prior or {})}
+    return prior
 
 
 def draw_effects(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from qbeconometrics.exceptions import OptionError, check_choice
-from qbeconometrics.inputs.outcome_pair import PairNames
+from qbeconometrics.inputs.outcome_pair import PairNames, PairRows
 from qbeconometrics.online.baselines import all_baselines
 from qbeconometrics.online.closed_form import WEAK, canonical_label, other_label
 from qbeconometrics.online.identification import judge_identification
@@ -56,9 +56,8 @@ def check_cov_type(cov_type: str, options: StreamOptions | None) -> str:
     ------
     OptionError
     """
-    check_choice(cov_type, COV_TYPES, "cov_type")
     if cov_type != "random-scaling":
-        return cov_type
+        return check_choice(cov_type, COV_TYPES if options else COV_TYPES[:2], "cov_type")
     if options is None or options.optimiser.rule != "sgd" or options.update == "closed-form":
         raise OptionError(
             "cov_type='random-scaling' holds for partial_fit with optimiser='sgd' and "
@@ -138,7 +137,7 @@ def stream_record(
     formula: str | None,
     cov_type: str,
     n_dropped: int,
-    second_pass: Iterable[FloatArray] | None = None,
+    second_pass: Iterable[PairRows] | None = None,
 ) -> BidirectionalRecord:
     """Collect what a stream knows, or what a second pass with its heads says.
 
@@ -148,7 +147,7 @@ def stream_record(
         If fewer than 1,000 rows have come.
     """
     window = window_moments(state)
-    path = None
+    path, n_read = None, state.rows_read
     if second_pass is None:
         means, method = window, "one-pass"
         estimate = _stream_estimate(state, options, window)
@@ -156,7 +155,9 @@ def stream_record(
             path = path_of_effects(state)
             estimate = _moved(estimate, path.average, window)
     else:
-        means, method = measured_moments(state, options, second_pass), "two-pass"
+        counted = _Counted(second_pass)
+        means, method = measured_moments(state, options, counted.values()), "two-pass"
+        n_read, n_dropped = means.moments.n, counted.n_dropped
         estimate = estimate_effects(means.moments)
     found = learning_curve(state)
     curve = pd.DataFrame(
@@ -176,7 +177,7 @@ def stream_record(
         features=feature_words(options, float(state.bandwidth[0])),
         training=f"{rule.rule}, rate {rule.learning_rate:g}, {options.update}",
         nobs=means.moments.n,
-        n_read=state.rows_read,
+        n_read=n_read,
         n_dropped=n_dropped,
         estimate=estimate,
         moments=means.moments,
@@ -195,6 +196,18 @@ def stream_record(
         baselines=None,
         seconds=None,
     )
+
+
+class _Counted:
+    """Blocks of rows, and how many rows were left out of them."""
+
+    def __init__(self, blocks: Iterable[PairRows]) -> None:
+        self.blocks, self.n_dropped = blocks, 0
+
+    def values(self) -> Iterator[FloatArray]:
+        for block in self.blocks:
+            self.n_dropped += block.n_dropped
+            yield block.values
 
 
 def _stream_estimate(

@@ -11,7 +11,7 @@ import numpy as np
 import patsy
 from numpy.typing import ArrayLike, NDArray
 
-from qbeconometrics.exceptions import InputError, InterruptedWarning, StorageError
+from qbeconometrics.exceptions import InputError, InterruptedWarning, OptionError, StorageError
 from qbeconometrics.inputs.outcome_pair import (
     PairFormula,
     PairNames,
@@ -50,12 +50,17 @@ class BidirectionalStream:
     _columns: PairFormula | None
     _state: StreamState | None
     _names: PairNames | None
+    _begun: StreamOptions | None
 
     def _begin(self, missing: str, env: Any) -> None:
         """Wait for the first row."""
         self._missing, self._env = missing, env
-        self._columns = self._state = None
-        self._names = None
+        self._columns = self._begun = None
+        self._forget()
+
+    def _forget(self) -> None:
+        """Be a stream without rows."""
+        self._state = self._names = None
         self._n_dropped = 0
 
     def _options(self) -> StreamOptions:
@@ -88,20 +93,25 @@ class BidirectionalStream:
         ------
         InputError, FormulaError
             If the rows cannot be used; the stream is then as before. If a column does not vary over
-            the first 1,000 rows, these are forgotten.
+            the first 1,000 rows, or an outcome is computed from another, these are forgotten.
+        OptionError
+            If an argument of the estimator was changed after the first row.
         """
-        rows = self._read(y1, y2, x)
-        if self._state is None:
-            self._set_names(rows.names)
-            self._state = new_state(self._options(), len(rows.names.exog), rng=self.rng)
+        options = self._stream_options()
+        rows = self._read(y1, y2, x, known=self._names)
         # Rows count as a whole or not at all, whatever interrupts.
-        state = copied_state(self._state)
+        if self._state is None:
+            state = new_state(options, len(rows.names.exog), rng=self.rng)
+        else:
+            state = copied_state(self._state)
         try:
-            push(state, self._options(), rows.values, names=rows.names.all)
+            push(state, options, rows.values, names=rows.names.all)
         except InputError:
-            self._state = None
+            self._forget()
             raise
         self._state, self._n_dropped = state, self._n_dropped + rows.n_dropped
+        self._begun, self._names = options, rows.names
+        self._show_names(rows.names)
         return self
 
     def partial_fit_from(
@@ -140,15 +150,17 @@ class BidirectionalStream:
         -----
         InterruptedWarning
         """
-        taken = whole_number(skip, "skip", minimum=0)
+        first = whole_number(skip, "skip", minimum=0)
+        before = self.n_rows_ + self._n_dropped
         try:
             with ProgressDisplay(source_length(source), progressbar, "stream", unit="row") as shown:
-                shown.update(taken)
-                for block in self._blocks(source, block_rows, taken):
+                shown.update(first)
+                for block in self._blocks(source, block_rows, first):
+                    held = self.n_rows_ + self._n_dropped
                     self.partial_fit(*block)
-                    taken += len(block[0])
-                    shown.update(len(block[0]))
+                    shown.update(self.n_rows_ + self._n_dropped - held)
         except KeyboardInterrupt:
+            taken = first + self.n_rows_ + self._n_dropped - before
             warnings.warn(
                 f"interrupted after {taken:,} rows of the source; give it again with skip={taken}",
                 InterruptedWarning,
@@ -174,13 +186,15 @@ class BidirectionalStream:
         ------
         InputError
             If fewer than 1,000 rows have come.
+        NumericalError
+            If the heads have diverged, which a smaller learning rate prevents.
         OptionError
 
         Warns
         -----
         WeakIdentificationWarning
         """
-        return self._stream_result(check_cov_type(cov_type, self._options()), None)
+        return self._stream_result(check_cov_type(cov_type, self._stream_options()), None)
 
     def second_pass(
         self, source: Any, *, cov_type: str = "HC0", block_rows: int = BLOCK_ROWS
@@ -211,16 +225,18 @@ class BidirectionalStream:
         """
         check_cov_type(cov_type, None)
         blocks = self._blocks(source, block_rows, 0)
-        return self._stream_result(cov_type, (self._read(*block).values for block in blocks))
+        return self._stream_result(
+            cov_type, (self._read(*block, known=self._names) for block in blocks)
+        )
 
     def _stream_result(
-        self, cov_type: str, second: Iterator[FloatArray] | None
+        self, cov_type: str, second: Iterator[PairRows] | None
     ) -> OnlineBidirectionalResults:
         if self._state is None or self._names is None:
             raise InputError("no row has come; call partial_fit first")
         record = stream_record(
             self._state,
-            self._options(),
+            self._stream_options(),
             names=self._names,
             formula=self._formula,
             cov_type=cov_type,
@@ -247,20 +263,37 @@ class BidirectionalStream:
                     "estimator with from_formula to read data frames and files"
                 )
 
-    def _read(self, y1: Any, y2: Any = None, x: Any = None) -> PairRows:
+    def _read(
+        self, y1: Any, y2: Any = None, x: Any = None, *, known: PairNames | None = None
+    ) -> PairRows:
         """Check rows, which are a data frame if there is a formula."""
         if self._formula is None:
             if y1 is None or y2 is None or x is None:
                 raise InputError("give y1, y2 and x, or build the estimator with from_formula")
-            return read_pair(y1, y2, x, missing=self._missing, known=self._names)
+            return read_pair(y1, y2, x, missing=self._missing, known=known)
         if y2 is not None or x is not None:
             raise InputError(f"give one data frame, which {self._formula!r} is read from")
         if self._columns is None:
             self._columns = learn_pair(self._formula, y1, self._env, self._missing)
         return self._columns.rows(y1, self._missing)
 
-    def _set_names(self, names: PairNames) -> None:
-        self._names = names
+    def _stream_options(self) -> StreamOptions:
+        """Options of the stream, which stay as they were at its first row.
+
+        Raises
+        ------
+        OptionError
+            If an attribute was changed since.
+        """
+        options = self._options()
+        if self._state is not None and self._begun is not None and options != self._begun:
+            raise OptionError(
+                "the arguments of the estimator were changed after its stream had begun; set them "
+                "back, or make a new estimator"
+            )
+        return options
+
+    def _show_names(self, names: PairNames) -> None:
         self.n_features_in_ = len(names.exog)
         self.feature_names_in_ = np.array(names.exog, dtype=object)
 
@@ -279,10 +312,12 @@ class BidirectionalStream:
         InputError
             If no row has come.
         OptionError
-            If the formula holds what it learnt from the data, such as the mean in ``center(x)``.
+            If the formula holds what it learnt from the data, such as the mean in ``center(x)``, or
+            an argument of the estimator was changed after the first row.
         """
         if self._state is None or self._names is None:
             raise InputError("no row has come, so there is no stream to save")
+        self._stream_options()
         parameters = {name: value for name, value in self.get_params().items() if name != "rng"}
         content = {
             "kind": KIND,
@@ -318,8 +353,8 @@ class BidirectionalStream:
             eval_env = patsy.EvalEnvironment.capture(int(eval_env) + 1)
         content, arrays = read_arrays(path)
         try:
-            if content["kind"] != KIND:
-                raise StorageError(f"{path} is no file of {KIND}")
+            if content.get("kind") != KIND:
+                raise StorageError(f"{path} was not written by {KIND}.save; try qb.load")
             if content["version"] > VERSION:
                 raise StorageError(f"{path} was written by a later version; update the package")
             found = cls(**content["parameters"])
@@ -330,8 +365,10 @@ class BidirectionalStream:
             if described is not None:
                 found._columns = rebuild_pair(described, eval_env)
             endog, exog = (tuple(map(str, names)) for names in content["names"])
-            found._set_names(PairNames(endog, exog))
-            found._state = restored_state(found._options(), len(exog), arrays)
+            found._names = PairNames(endog, exog)
+            found._show_names(found._names)
+            found._begun = found._options()
+            found._state = restored_state(found._begun, len(exog), arrays)
             found._n_dropped = int(content["n_dropped"])
         except StorageError:
             raise
