@@ -293,8 +293,6 @@ class OnlineBidirectional(BidirectionalStream):
         if not isinstance(baselines, (bool, np.bool_)):
             raise OptionError(f"baselines={baselines!r} must be True or False")
         rows = self._rows_in_memory(y1, y2, x)
-        if self._state is None:
-            self._show_names(rows.names)
         options = self._options()
         found = fit_in_memory(
             rows.values,
@@ -305,6 +303,8 @@ class OnlineBidirectional(BidirectionalStream):
             rng=self.rng,
             names=rows.names.all,
         )
+        if self._state is None:
+            self._show_names(rows.names)
         record = memory_record(
             found,
             rows.values,
