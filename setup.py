@@ -36,6 +36,9 @@ KERNELS = [
     "_kernel_learning",
 ]
 
+# What Cython adds for memory views and the like, once for all kernels; cythonize writes its C file.
+SHARED = "_cyutility"
+
 HEADERS = ["_hot_loops", "_risk_loops", "_product_loops", "_network_loops", "_learning_loops"]
 
 # A debug build checks every index; QBECONOMETRICS_SANITIZE=address,undefined instruments the code.
@@ -72,7 +75,7 @@ def compiler_flags() -> tuple[list[str], list[str]]:
     return compile_flags, link_flags
 
 
-def kernel(name: str) -> Extension:
+def extension(name: str, kind: str) -> Extension:
     compile_flags, link_flags = compiler_flags()
     numpy_folder = Path(numpy.__file__).parent
     macros = [("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")]
@@ -80,7 +83,7 @@ def kernel(name: str) -> Extension:
         macros.append(("Py_LIMITED_API", "0x030B0000"))
     return Extension(
         f"qbeconometrics.kernels.{name}",
-        [f"qbeconometrics/kernels/{name}.pyx"],
+        [f"qbeconometrics/kernels/{name}.{kind}"],
         depends=[f"qbeconometrics/kernels/{name}.h" for name in HEADERS],
         include_dirs=[numpy.get_include(), "qbeconometrics/kernels"],
         library_dirs=[str(numpy_folder / "random" / "lib")],
@@ -103,7 +106,8 @@ class ParallelBuild(build_ext):
 
 setup(
     ext_modules=cythonize(
-        [kernel(name) for name in KERNELS],
+        [extension(SHARED, "c"), *(extension(name, "pyx") for name in KERNELS)],
+        shared_utility_qualified_name=f"qbeconometrics.kernels.{SHARED}",
         build_dir="build/cython",
         compiler_directives=DIRECTIVES,
         nthreads=2 if sys.platform == "linux" else 0,
