@@ -36,7 +36,8 @@ KERNELS = [
     "_kernel_learning",
 ]
 
-# What Cython adds for memory views and the like, once for all kernels; cythonize writes its C file.
+# What Cython adds for memory views, once for all kernels; cythonize writes its C file. (Cython
+# 3.1 would compile it without our flags, the macro of the limited API among them.)
 SHARED = "_cyutility"
 
 HEADERS = ["_hot_loops", "_risk_loops", "_product_loops", "_network_loops", "_learning_loops"]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 LARGEST_WHEEL = 2_700_000  # bytes
 KERNELS = ("_cholesky", "_delayed_acceptance", "_linear_moments")
-SHARED = "_cyutility"  # what Cython adds for memory views; every kernel imports it
+SHARED = "_cyutility"  # what Cython adds for memory views, once for all kernels
 
 
 def main() -> None:
