@@ -90,9 +90,15 @@ class EffectMoments:
     def standardised(self) -> tuple[EffectMoments, FloatArray]:
         """Return the moments of u1 and u2 in units of their sizes, and the sizes (2,).
 
-        Instruments are scaled too, so that all moments are equally precise.
+        Instruments are scaled too, so that all moments are equally precise. Nothing depends on the
+        units of u1, u2 and the instruments but the sizes, and these only by a common factor.
         """
-        spread = np.sqrt(np.linalg.norm(self.mean, axis=0))
+        # Of each instrument times u1 u2: instruments may be of different units, as inverse
+        # variances of two variables are.
+        precision = np.einsum("jj,jj->j", self.covariance[1, 1], self.covariance[2, 2]) ** 0.25
+        spread = np.sqrt(
+            np.linalg.norm(self.mean / np.where(precision > 0.0, precision, 1.0)[:, None], axis=0)
+        )
         sizes = np.where(spread[1:] > 0.0, spread[1:], 1.0)
         units = np.array([sizes[0] * sizes[1], sizes[0] ** 2, sizes[1] ** 2])
         covariance = self.covariance / np.outer(units, units)[:, :, None, None]
