@@ -6,13 +6,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from qbeconometrics.exceptions import DataNeededError, InputError, check_choice, suggestion
 from qbeconometrics.inputs.columns import read_table
 from qbeconometrics.inputs.labels import names_known
 from qbeconometrics.inputs.missing_rows import refuse_infinite, refuse_missing
 from qbeconometrics.results.bidirectional_record import BidirectionalRecord
+
+FloatArray = NDArray[np.float64]
 
 DEPENDENCES = ("mean", "variance")
 
@@ -67,7 +69,7 @@ class FunctionsOfRegressors:
         Raises
         ------
         InputError
-            If there is no such column.
+            If there is no such column, or the grid is no vector of finite numbers.
 
         Notes
         -----
@@ -85,7 +87,7 @@ class FunctionsOfRegressors:
         values = record.reference[:, place]
         if grid is None:
             grid = np.linspace(np.quantile(values, 0.02), np.quantile(values, 0.98), 50)
-        points = np.atleast_1d(np.asarray(grid, dtype=np.float64))
+        points = _numbers(grid)
         averages = np.empty((len(points), 2))
         for row, point in enumerate(points):
             x = record.reference.copy()
@@ -116,6 +118,14 @@ class FunctionsOfRegressors:
                 "order"
             )
         refuse_infinite([table], table.index)
-        refuse_missing([table], table.index)
+        refuse_missing([table], table.index, "Remove these rows.")
         found = self.record.heads.evaluate(table.values)[which]
         return pd.DataFrame(found, index=table.index, columns=list(self.record.endog_names))
+
+
+def _numbers(grid: ArrayLike) -> FloatArray:
+    """Values of a column, checked."""
+    points = read_table(np.atleast_1d(np.asarray(grid)), "grid").values
+    if points.shape[1] != 1 or not np.isfinite(points).all():
+        raise InputError("grid must be finite numbers in one dimension")
+    return np.ascontiguousarray(points[:, 0])
