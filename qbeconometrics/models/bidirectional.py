@@ -58,7 +58,9 @@ class OnlineBidirectional(BidirectionalStream):
     features : {"fourier", "orthogonal", "polynomial", "linear"}
         Random Fourier features, the same with orthogonal frequencies, or products of columns.
     n_features : int
-        Number of random features.
+        Number of random features. If they are too few to fit the means, above all in one pass, what
+        is left of the means passes for variances that move with x: effects that are not identified
+        then look as if they were.
     degree : int
         Of the polynomial.
     bandwidth : float, optional
