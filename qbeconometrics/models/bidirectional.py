@@ -292,6 +292,8 @@ class OnlineBidirectional(BidirectionalStream):
         refuse_unknown_keywords(unknown, FIT_KEYWORDS, "fit")
         began = time.perf_counter()
         check_cov_type(cov_type, None)
+        if cov_type == "nonrobust" and splits != 1:
+            raise OptionError("the spread between splits is part of cov_type='HC0' only")
         if not isinstance(baselines, (bool, np.bool_)):
             raise OptionError(f"baselines={baselines!r} must be True or False")
         rows = self._rows_in_memory(y1, y2, x)

@@ -25,13 +25,15 @@ class FunctionsOfRegressors:
     record: BidirectionalRecord
     model: Any
 
-    def predict(self, exog: Any = None) -> pd.DataFrame:
+    def predict(self, exog: Any = None, transform: bool = True) -> pd.DataFrame:
         """Conditional means E(y1|x) and E(y2|x).
 
         Parameters
         ----------
         exog : array_like or DataFrame
             x, shape (n, k); of a formula, data with its columns.
+        transform : bool
+            Whether a formula builds x from `exog`.
 
         Returns
         -------
@@ -41,11 +43,11 @@ class FunctionsOfRegressors:
         ------
         InputError, FormulaError
         """
-        return self._evaluated(exog, 0)
+        return self._evaluated(exog, 0, transform)
 
-    def conditional_variance(self, exog: Any) -> pd.DataFrame:
+    def conditional_variance(self, exog: Any, transform: bool = True) -> pd.DataFrame:
         """Conditional variances Var(e1|x) and Var(e2|x) of the errors; arguments of `predict`."""
-        return self._evaluated(exog, 1)
+        return self._evaluated(exog, 1, transform)
 
     def partial_dependence(
         self, column: str, kind: str = "mean", grid: ArrayLike | None = None
@@ -99,11 +101,11 @@ class FunctionsOfRegressors:
         index = pd.Index(points, name=column)
         return pd.DataFrame(averages, index=index, columns=list(record.endog_names))
 
-    def _evaluated(self, exog: Any, which: int) -> pd.DataFrame:
+    def _evaluated(self, exog: Any, which: int, transform: bool) -> pd.DataFrame:
         if exog is None:
             raise DataNeededError("results hold no rows: give exog")
         # A model that was loaded from a file takes the columns themselves.
-        if hasattr(self.model, "_exog"):
+        if transform and hasattr(self.model, "_exog"):
             exog = self.model._exog(exog)
         table = read_table(exog, "exog")
         names, k = self.record.exog_names, len(self.record.exog_names)

@@ -56,6 +56,7 @@ class OnlineBidirectionalResults(FunctionsOfRegressors, BidirectionalPictures, R
 
     def __init__(self, model: Any, record: BidirectionalRecord) -> None:
         self.record = record
+        self._robust_sets: dict[float, RobustSet] = {}
         super().__init__(model, self._label(record.estimate.params))
 
     def __repr__(self) -> str:
@@ -212,12 +213,15 @@ class OnlineBidirectionalResults(FunctionsOfRegressors, BidirectionalPictures, R
         ------
         OptionError
         """
-        return robust_set(self.record.tested, alpha=alpha)
+        alpha = check_probability(alpha, "alpha")
+        if alpha not in self._robust_sets:
+            self._robust_sets[alpha] = robust_set(self.record.tested, alpha=alpha)
+        return self._robust_sets[alpha]
 
     def robust_pvalue(self, b12: float, b21: float) -> float:
         """p-value of both effects at once, which holds however weak the identification is."""
-        values = np.array([b12, b21], dtype=np.float64)
-        if not np.isfinite(values).all():
+        values = [b12, b21]
+        if not all(isinstance(b, (int, float, np.number)) and np.isfinite(b) for b in values):
             raise InputError(f"b12={b12!r} and b21={b21!r} must be finite numbers")
         return float(robust_pvalues(self.record.tested, values)[0])
 

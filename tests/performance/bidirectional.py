@@ -32,11 +32,13 @@ PIECE = 100_000
 COMPILED = (stream.Learner, features.FourierMap)
 REFERENCE = (twin.Learner, twin.FourierMap)
 
+# The largest memory of the process itself: ru_maxrss would count that of its parent.
 PEAK = """
-import resource, sys
+import re, sys
 import qbeconometrics as qb
 {body}
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+with open("/proc/self/status", encoding="utf-8") as status:
+    print(int(re.search(r"VmHWM:\\s+(\\d+)", status.read())[1]) / 1024)
 """
 READS = """
 est = qb.OnlineBidirectional(rng=0)
