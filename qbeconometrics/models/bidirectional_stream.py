@@ -38,7 +38,7 @@ from qbeconometrics.sampling.progress import ProgressDisplay
 
 FloatArray = NDArray[np.float64]
 
-BLOCK_ROWS = 100_000
+BLOCK_ROWS = 50_000
 KIND, VERSION = "OnlineBidirectional", 1
 
 

@@ -4,7 +4,7 @@ The design of `simulate.bidirectional`, 100 random Fourier features, AdaGrad. Th
 the same stream with the kernel's twin, which works on whole batches with vectorised operations.
 Compiled and reference runs take turns; printed are medians of processor time, their ratio, the
 slope of log seconds on log n, and the peak memory of a process that reads so many rows in pieces of
-100,000.
+20,000.
 
     python tests/performance/bidirectional.py [--rows 1000000] [--repeats 3] [--largest 10000000]
 """
@@ -42,8 +42,8 @@ with open("/proc/self/status", encoding="utf-8") as status:
 """
 READS = """
 est = qb.OnlineBidirectional(rng=0)
-for number in range(int(sys.argv[1]) // 100_000):
-    rows = qb.simulate.bidirectional(100_000, seed=number % 3)
+for number in range(int(sys.argv[1]) // 20_000):
+    rows = qb.simulate.bidirectional(20_000, seed=number % 3)
     est.partial_fit(rows["y1"], rows["y2"], rows[["x1", "x2"]])
 assert not est.result().weakly_identified
 """
