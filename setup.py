@@ -47,6 +47,8 @@ DEBUG = os.environ.get("QBECONOMETRICS_DEBUG", "") == "1"
 SANITIZE = os.environ.get("QBECONOMETRICS_SANITIZE", "")
 # An optimised build that keeps its symbols, for profilers.
 SYMBOLS = os.environ.get("QBECONOMETRICS_SYMBOLS", "") == "1"
+# Names with commas: compile these and what all share, but no others.
+ONLY = [name for name in os.environ.get("QBECONOMETRICS_KERNELS", "").split(",") if name]
 # The stable interface of Python 3.11 gives one wheel for all later versions.
 STABLE_ABI = not (DEBUG or sysconfig.get_config_var("Py_GIL_DISABLED"))
 
@@ -107,7 +109,7 @@ class ParallelBuild(build_ext):
 
 setup(
     ext_modules=cythonize(
-        [extension(SHARED, "c"), *(extension(name, "pyx") for name in KERNELS)],
+        [extension(SHARED, "c"), *(extension(name, "pyx") for name in ONLY or KERNELS)],
         shared_utility_qualified_name=f"qbeconometrics.kernels.{SHARED}",
         build_dir="build/cython",
         compiler_directives=DIRECTIVES,
