@@ -39,7 +39,11 @@ def recount(repository, work, inputs, head):
         return Recount(None, str(error))
     if same_kernels(work / "base_tree", ROOT):
         return Recount(head, f"the kernels are those of the base-line, commit {commit[:12]}")
-    counts = count(build_with_symbols(work / "base_tree", work / "base"), inputs)
+    try:
+        counts = count(build_with_symbols(work / "base_tree", work / "base"), inputs)
+    except RuntimeError as error:
+        # Old sources and new tools need not go together.
+        return Recount(None, str(error))
     remark = f"compared with the base-line's commit {commit[:12]}, counted with these tools"
     return Recount(counts.instructions, remark, counts.errors)
 
