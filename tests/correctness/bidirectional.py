@@ -66,7 +66,19 @@ def estimate(data, method, rng, parameters):
     return model.partial_fit_from(blocks, progressbar=False).result()
 
 
-def one(number, design, method, seed, parameters, rivals):
+def in_projections(res, design):
+    """Whether both projections of the robust set hold the truth.
+
+    They do if the joint set does, whose test is far quicker.
+    """
+    found = res.robust_set(1.0 - LEVEL)
+    return all(
+        any(low <= effect <= high for low, high in intervals)
+        for intervals, effect in zip((found.b12, found.b21), design.effects, strict=True)
+    )
+
+
+def one(number, design, method, seed, parameters, rivals, projections):
     """What is found in the data set of this number."""
     data_seed, model_seed = map(int, np.random.SeedSequence([seed, number]).generate_state(2))
     data = design.draw(data_seed)
@@ -82,8 +94,10 @@ def one(number, design, method, seed, parameters, rivals):
         "rank statistic": res.rank_test.value,
         "kappa": res.kappa,
         "nobs": res.nobs,
-        "in robust set": res.robust_pvalue(*design.effects) >= 1.0 - LEVEL,
+        "robust p": res.robust_pvalue(*design.effects),
     }
+    if projections:
+        found["in robust set"] = found["robust p"] >= 1.0 - LEVEL or in_projections(res, design)
     if rivals:
         others = {"OLS": single_equations(*data), "Lewbel": polynomial_lewbel(*data)}
         for name, other in others.items():
@@ -94,7 +108,15 @@ def one(number, design, method, seed, parameters, rivals):
 
 
 def study(
-    design, method, numbers, *, seed=0, parameters=None, rivals=False, executor=None, chunksize=1
+    design,
+    method,
+    numbers,
+    *,
+    seed=0,
+    parameters=None,
+    rivals=False,
+    projections=False,
+    executor=None,
 ):
     """One row a data set, of those with these numbers."""
     work = partial(
@@ -104,8 +126,9 @@ def study(
         seed=seed,
         parameters=parameters or {},
         rivals=rivals,
+        projections=projections,
     )
-    run = partial(executor.map, chunksize=chunksize) if executor else map
+    run = executor.map if executor else map
     return pd.DataFrame(list(run(work, numbers)), index=pd.Index(numbers, name="data set"))
 
 
@@ -155,7 +178,8 @@ def identification_line(found, design):
         f"{len(found)} data sets: weakly identified {int(found['weak'].sum())}, warned "
         f"{int(found['warned'].sum())}, s.e. withheld {int(withheld.sum())}, largest rank "
         f"statistic {found['rank statistic'].max():.1f} (least {found['rank statistic'].min():.1f})"
-        f", truth in the robust set {found['in robust set'].mean():.3f}, RMSE "
+        f", truth in the joint robust set {np.mean(found['robust p'] >= 1.0 - LEVEL):.3f}, in its "
+        f"projections {found['in robust set'].mean():.3f}, RMSE "
         f"{pair(root_mean_square(distances(found, design)))}"
     )
 
@@ -193,22 +217,21 @@ UNIDENTIFIED = {
 }
 LARGE = {f"n = {n:,}": Design(n) for n in (100_000, 1_000_000)}
 STUDIES = {
-    "coverage": (SIZES, METHODS, coverage_line),
-    "identification": (UNIDENTIFIED, METHODS, identification_line),
-    "accuracy": (LARGE, ("one pass",), accuracy_line),
-    "accuracy-fit": (LARGE, ("fit",), accuracy_line),
-    "truths": (OTHER_TRUTHS, METHODS, truths_line),
+    "coverage": (SIZES, METHODS, coverage_line, {}),
+    "identification": (UNIDENTIFIED, METHODS, identification_line, {"projections": True}),
+    "accuracy": (LARGE, ("one pass",), accuracy_line, {"rivals": True}),
+    "accuracy-fit": (LARGE, ("fit",), accuracy_line, {"rivals": True}),
+    "truths": (OTHER_TRUTHS, METHODS, truths_line, {}),
 }
 
 
 def main(name, data_sets, seed=0, processes=2):
-    designs, methods, line = STUDIES[name]
+    designs, methods, line, options = STUDIES[name]
     numbers = range(int(data_sets))
     with ProcessPoolExecutor(int(processes)) if int(processes) > 1 else nullcontext() as pool:
         for label, design in designs.items():
             for method in methods:
-                rivals = name.startswith("accuracy")
-                found = study(design, method, numbers, seed=int(seed), rivals=rivals, executor=pool)
+                found = study(design, method, numbers, seed=int(seed), executor=pool, **options)
                 print(f"{name}, {label}, {method}, {line(found, design)}", flush=True)
 
 
