@@ -101,6 +101,8 @@ def test_any_split_gives_the_same_bits(options, data):
 
 def test_sources_give_the_same_bits(data, tmp_path):
     data.to_csv(tmp_path / "rows.csv.gz", index=False)
+    # Older pandas reads the last digit of some numbers differently.
+    data = pd.read_csv(tmp_path / "rows.csv.gz")
     expected = bits(streamed(data).result())
     sources = [
         (tmp_path / "rows.csv.gz", True), (data, True), (lambda: iter([data]), True),
